@@ -1,0 +1,259 @@
+"""The configuration as frozen dataclasses: every key, its unit, default and range.
+
+YAML files under ``conf/`` only pick values; this module says which keys exist. ``build`` turns a plain
+nested dict (what Hydra composed) into these dataclasses and reports every wrong key or value at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, TypeVar
+
+from asr_ligru.errors import ConfigError
+from asr_ligru.registry import nearest
+
+C = TypeVar("C")
+
+
+def ranged(default: Any, low: float, high: float = math.inf) -> Any:
+    """A number (or None) that must lie in [low, high]."""
+    return field(default=default, metadata={"range": (low, high)})
+
+
+def choice(default: str, *allowed: str) -> Any:
+    """A string that must be one of ``allowed``."""
+    return field(default=default, metadata={"choices": (default, *allowed)})
+
+
+@dataclass(frozen=True)
+class CellConfig:
+    """The recurrent encoder (``cell``)."""
+
+    name: str = "ligru"  # a name in nn.CELLS
+    hidden_size: int = ranged(256, 1, 16384)
+    num_layers: int = ranged(4, 1, 64)
+    bidirectional: bool = True
+    share_directions: bool = True  # one W, U and norm for both directions, as in the papers
+    norm: str = choice("batch", "layer", "none")  # of the feed-forward projection
+    norm_gamma: float = ranged(1.0, 0.0, 10.0)  # initial scale of the norm
+    dropout: float = ranged(0.2, 0.0, 0.95)  # one recurrent mask per sequence, on the candidate
+    initial_state: str = choice("default", "zeros", "uniform")  # LiBRU: uniform is p = 0.5
+    recurrent_eps: float = ranged(1e-5, 1e-12, 1.0)  # of SLi-GRU's layer norm
+    backend: str = choice("auto", "reference", "cpu", "triton")
+    lr_scale: float = ranged(1.0, 1e-4, 1e4)  # this cell's factor on train.lr
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What surrounds the encoder (``model``)."""
+
+    name: str = choice("ctc")
+    stack_frames: int = ranged(1, 1, 8)  # frames concatenated into one; T' = ceil(T / stack_frames)
+    input_dropout: float = ranged(0.0, 0.0, 0.95)
+    head_dropout: float = ranged(0.0, 0.0, 0.95)
+
+
+@dataclass(frozen=True)
+class FeaturesConfig:
+    """The acoustic features (``features``)."""
+
+    name: str = choice("fbank", "mfcc")
+    sample_rate_hz: int = ranged(16000, 1000, 192000)
+    num_bins: int = ranged(40, 3, 512)  # mel filters
+    num_ceps: int = ranged(13, 1, 512)  # mfcc only
+    deltas: int = ranged(0, 0, 3)  # orders of differences appended
+    splice: int = ranged(0, 0, 32)  # frames of context on each side
+    cmvn: str = choice("utterance", "none", "speaker", "global")
+    cmvn_variance: bool = True
+    frame_length_ms: float = ranged(25.0, 1.0, 1000.0)
+    frame_shift_ms: float = ranged(10.0, 1.0, 1000.0)
+    low_freq_hz: float = ranged(20.0, 0.0)
+    high_freq_hz: float = 0.0  # <= 0: offset from half the sample rate
+    vtln_warp: float = ranged(1.0, 0.5, 2.0)
+    cache: bool = True  # keep features on disk, keyed by this configuration and the audio
+
+
+@dataclass(frozen=True)
+class TokensConfig:
+    """The output units (``tokens``)."""
+
+    name: str = choice("char", "phone", "bpe", "word")
+    vocab_size: int = ranged(100, 4, 65536)  # bpe only
+    unknown: str = choice("error", "drop", "unk")  # a character or word outside the inventory
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """Where the data is (``corpus``)."""
+
+    name: str = "demo"
+    dir: str = "data/demo"  # holds <split>.jsonl, and lexicon.txt when there is one
+    train: str = "train"
+    dev: str = "dev"
+    test: str = "test"
+    normalize: str = "none"  # a text profile
+    resample: bool = False  # allow audio of another sample rate
+    channel: str = choice("error", "mix", "0", "1")
+    max_seconds: float = ranged(40.0, 0.01)  # longer utterances are kept out of training, counted
+    max_bad_rate: float = ranged(0.001, 0.0, 1.0)  # of unreadable utterances, above it training ends
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes to training data (``train.augment``), a function of (seed, epoch, utt_id)."""
+
+    speed: tuple[float, ...] = ()  # factors drawn uniformly, each in [0.5, 2]
+    time_masks: int = ranged(0, 0, 100)
+    time_mask_frames: int = ranged(20, 0, 10000)  # longest mask
+    time_mask_fraction: float = ranged(0.2, 0.0, 1.0)  # longest mask as a share of the utterance
+    freq_masks: int = ranged(0, 0, 100)
+    freq_mask_bins: int = ranged(8, 0, 512)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the model is trained (``train``)."""
+
+    epochs: int = ranged(60, 1, 100000)
+    max_steps: int | None = ranged(None, 1)  # stop after so many updates, for smoke runs
+    max_utterances: int | None = ranged(None, 1)  # of each set, for smoke runs
+    batch_frames: int = ranged(8000, 1)  # padded frames in a batch, before stacking
+    max_batch_size: int = ranged(64, 1)  # utterances
+    accumulate: int = ranged(1, 1, 1024)
+    optimizer: str = choice("adamw", "adam", "rmsprop", "sgd")
+    lr: float = ranged(1e-3, 0.0, 10.0)
+    weight_decay: float = ranged(0.0, 0.0, 10.0)
+    momentum: float = ranged(0.9, 0.0, 0.9999)  # sgd
+    alpha: float = ranged(0.95, 0.0, 0.9999)  # rmsprop
+    betas: tuple[float, ...] = (0.9, 0.98)
+    schedule: str = choice("warmup_cosine", "newbob", "plateau", "constant")
+    warmup_fraction: float = ranged(0.1, 0.0, 1.0)  # of all steps
+    newbob_factor: float = ranged(0.5, 0.0, 1.0)
+    newbob_threshold: float = ranged(0.001, 0.0, 1.0)  # relative improvement below which lr shrinks
+    patience: int = ranged(2, 0)  # plateau: evaluations without improvement before lr shrinks
+    early_stopping: int | None = ranged(None, 1)  # evaluations without a better dev WER
+    average_best: int = ranged(1, 1, 100)  # checkpoints averaged into the final model
+    max_grad_norm: float | None = ranged(5.0, 1e-6)
+    precision: str = choice("fp32", "bf16")
+    curriculum_start_frames: int | None = ranged(None, 1)  # longest utterance of the first epoch, doubled each
+    eval_every: int = ranged(1, 1)  # epochs
+    save_every_s: float = ranged(120.0, 0.0)  # seconds between checkpoints inside an epoch
+    num_workers: int = ranged(0, 0, 256)
+    threads: int = ranged(0, 0, 1024)  # 0: as torch chooses
+    device: str = "auto"
+    deterministic: bool = False
+    max_nonfinite: int = ranged(0, 0)
+    tensorboard: bool = False
+    progress: bool = True
+    augment: AugmentConfig = AugmentConfig()
+
+
+@dataclass(frozen=True)
+class DecodeConfig:
+    """How the test set is decoded (``decode``)."""
+
+    name: str = choice("greedy")
+    batch_frames: int = ranged(24000, 1)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything one run is made from."""
+
+    cell: CellConfig = CellConfig()
+    model: ModelConfig = ModelConfig()
+    features: FeaturesConfig = FeaturesConfig()
+    tokens: TokensConfig = TokensConfig()
+    corpus: CorpusConfig = CorpusConfig()
+    train: TrainConfig = TrainConfig()
+    decode: DecodeConfig = DecodeConfig()
+    seed: int = ranged(1, 0, 2**31 - 1)
+    run_name: str = "demo_ctc"  # the recipe's name; runs of one recipe share a folder
+    exp_dir: str = ""  # the run's folder
+
+
+def build(cls: type[C], tree: Mapping[str, Any]) -> C:
+    """Build ``cls`` from a nested dict.
+
+    Args:
+        cls: one of the dataclasses of this module.
+        tree: keys equal field names; missing keys take the default.
+
+    Raises:
+        ConfigError: unknown keys, wrong types or values out of range; all of them in one message.
+    """
+    findings: list[str] = []
+    value = _build(cls, tree, "", findings)
+    if findings:
+        raise ConfigError(
+            f"{len(findings)} wrong setting{'s' if len(findings) > 1 else ''}: " + "; ".join(findings),
+            fix="correct it on the command line or in the YAML file",
+        )
+    return value
+
+
+def as_dict(config: Any) -> dict[str, Any]:
+    """Return the nested dict that ``build`` makes an equal configuration from (JSON-ready)."""
+    return {
+        f.name: as_dict(v) if dataclasses.is_dataclass(v) else list(v) if isinstance(v, tuple) else v
+        for f in fields(config)
+        for v in [getattr(config, f.name)]
+    }
+
+
+def _build(cls: type[C], tree: Mapping[str, Any], path: str, findings: list[str]) -> C:
+    known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
+    hints = typing.get_type_hints(cls)
+    values: dict[str, Any] = {}
+    for key, raw in tree.items():
+        where = f"{path}{key}"
+        if key not in known:
+            findings.append(f"unknown key {where!r} ({nearest(str(key), known)})")
+        elif dataclasses.is_dataclass(hints[key]):
+            if isinstance(raw, Mapping):
+                values[key] = _build(typing.cast(type, hints[key]), raw, f"{where}.", findings)
+            else:
+                findings.append(f"{where}: expected a group of keys, got {raw!r}")
+        else:
+            problem, value = _check(hints[key], known[key].metadata, raw)
+            if problem:
+                findings.append(f"{where}: {problem}")
+            else:
+                values[key] = value
+    missing = [f.name for f in known.values() if f.default is MISSING and f.name not in values]
+    findings.extend(f"missing key {path}{name!r}" for name in missing)
+    return cls(**values) if not missing else typing.cast(C, None)
+
+
+def _check(hint: Any, metadata: Mapping[str, Any], raw: Any) -> tuple[str, Any]:
+    """Return (what is wrong or "", the value converted to ``hint``)."""
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if raw is None:
+        return ("" if type(None) in options else "must not be null"), None
+    kind = next(o for o in options if o is not type(None))
+    if typing.get_origin(kind) is tuple:
+        if not isinstance(raw, (list, tuple)) or not all(_is_number(x) for x in raw):
+            return f"expected a list of numbers, got {raw!r}", None
+        return "", tuple(float(x) for x in raw)
+    if kind is float and _is_number(raw):
+        raw = float(raw)
+    if kind is str and isinstance(raw, int) and not isinstance(raw, bool):
+        raw = str(raw)
+    if not isinstance(raw, kind) or (kind is int and isinstance(raw, bool)):
+        return f"expected {kind.__name__}, got {raw!r}", None
+    if "choices" in metadata and raw not in metadata["choices"]:
+        return f"unknown value {raw!r} ({nearest(raw, metadata['choices'])})", None
+    if "range" in metadata:
+        low, high = metadata["range"]
+        if not low <= raw <= high:
+            return f"expected a value from {low} to {high}, got {raw}", None
+    return "", raw
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,1 @@
+"""Acoustic features, their normalisation and augmentation."""

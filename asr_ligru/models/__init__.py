@@ -1,0 +1,1 @@
+"""Acoustic models: features in, log probabilities out."""

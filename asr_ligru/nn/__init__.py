@@ -1,0 +1,1 @@
+"""Recurrent layers and what surrounds them, as torch modules."""

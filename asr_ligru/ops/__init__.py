@@ -1,0 +1,1 @@
+"""Pure tensor functions: torch in, torch out; no modules, no files."""

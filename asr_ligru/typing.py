@@ -1,0 +1,67 @@
+"""The few records that more than one part of the toolkit hands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One scored unit: a stretch of one audio file and what was said in it.
+
+    Attributes:
+        utt_id: opaque, unique in a manifest; never used as a file name.
+        audio_path: the file that holds it.
+        offset_s: where it begins in the file, seconds, >= 0.
+        duration_s: how long it is, seconds, > 0.
+        text: the words, separated by single spaces; may be empty.
+        speaker: opaque speaker id; empty when unknown.
+    """
+
+    utt_id: str
+    audio_path: Path
+    duration_s: float
+    text: str
+    speaker: str = ""
+    offset_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Utterances padded to a common length.
+
+    Attributes:
+        utt_ids: B ids.
+        feats: (B, T, F) float32; zeros after each utterance's end.
+        feat_lens: (B,) int64, frames, 1 <= length <= T.
+        tokens: (B, U) int64 target ids, never 0 (the blank); zeros after the end.
+        token_lens: (B,) int64.
+        epoch: the epoch it was drawn for; seeds everything random about it.
+    """
+
+    utt_ids: tuple[str, ...]
+    feats: Tensor
+    feat_lens: Tensor
+    tokens: Tensor
+    token_lens: Tensor
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What a decoder made of one utterance.
+
+    Attributes:
+        utt_id: the id of the utterance.
+        text: the words; empty when nothing was recognised or decoding failed.
+        score: natural-log score of the best path, summed over frames.
+        status: "ok", or why there is no text ("bad_audio", "too_short", "oom").
+    """
+
+    utt_id: str
+    text: str
+    score: float = 0.0
+    status: str = "ok"
