@@ -1,0 +1,11 @@
+"""Guards between untrusted bytes and the terminal, spreadsheets and the disk.
+
+Everything printed goes through ``printable``, every text cell of a CSV file through ``csv_cell``, every small file
+through ``atomic_write``, every JSON file that is read back through ``read_json``, every archive through
+``safe_extract``.
+"""
+
+from asr_ligru.safety.files import atomic_write, read_json, sha256_file
+from asr_ligru.safety.text import csv_cell, csv_text, printable
+
+__all__ = ["atomic_write", "csv_cell", "csv_text", "printable", "read_json", "sha256_file"]
