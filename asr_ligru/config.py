@@ -159,6 +159,7 @@ class DecodeConfig:
 
     name: str = choice("greedy")
     batch_frames: int = ranged(24000, 1)
+    split: str = choice("test", "dev", "train", "none")  # what is decoded and scored when training ends
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,8 @@ class Config:
     decode: DecodeConfig = DecodeConfig()
     seed: int = ranged(1, 0, 2**31 - 1)
     run_name: str = "demo_ctc"  # the recipe's name; runs of one recipe share a folder
-    exp_dir: str = ""  # the run's folder
+    exp_root: str = "exp"  # holds the runs of all recipes
+    exp_dir: str = ""  # the run's folder; empty: <exp_root>/<run_name>/<what distinguishes the run>
 
 
 def build(cls: type[C], tree: Mapping[str, Any]) -> C:

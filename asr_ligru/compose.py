@@ -1,0 +1,202 @@
+"""From Hydra's groups and the command line to one ``Config``.
+
+The keys and defaults of ``config.py`` are the base of every composed tree, so any of them can be set without ``+``.
+Configurations are data: a group is a plain name and no resolver can read the environment.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from asr_ligru import resources
+from asr_ligru.config import Config, as_dict, build
+from asr_ligru.errors import ConfigError
+from asr_ligru.registry import nearest
+
+GROUPS = ("cell", "model", "features", "tokens", "corpus", "train", "decode", "recipe", "debug")
+_NAME = re.compile(r"[a-z0-9_]+")
+# What a run folder's name says anyway, or what does not make it another run.
+_NOT_IN_NAME = ("recipe", "corpus", "seed", "exp_root", "exp_dir", "run_name", "train.progress", "train.threads")
+_MAX_FILE_BYTES = 256_000
+_RESOLVERS = ("oc.env", "oc.decode", "oc.create", "oc.deprecated", "oc.dict.keys", "oc.dict.values")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One run to make: its configuration and the overrides that led to it."""
+
+    config: Config
+    overrides: tuple[str, ...]
+
+
+def compose(overrides: Sequence[str], config_dir: Path | None = None) -> Config:
+    """Compose one configuration.
+
+    Args:
+        overrides: as on the command line, such as ``recipe=an4_ctc`` and ``train.lr=2e-3``.
+        config_dir: the folder of groups; the installed one by default.
+
+    Raises:
+        ConfigError: a wrong group, key or value; the message names the nearest known one.
+    """
+    _prepare()
+    check_overrides(overrides, config_dir)
+    try:
+        with hydra.initialize_config_dir(str(config_dir or resources.folder("conf")), version_base="1.3"):
+            tree = hydra.compose("config", overrides=list(overrides), return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_first_line(error), where=" ".join(overrides)) from error
+    return _finish(tree).config
+
+
+def launch(arguments: Sequence[str], task: Callable[[Launch], None]) -> None:
+    """Run ``task`` once, or once for each point of a sweep, as Hydra's command line says.
+
+    Args:
+        arguments: overrides and Hydra's own options (``-m``, ``--config-dir``...).
+        task: called with each run's configuration; its exceptions are its own business.
+
+    Raises:
+        ConfigError: a wrong group, key or value, found before the first run starts.
+    """
+    _prepare()
+    _check_config_dirs(arguments)
+    overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
+    check_overrides(overrides)
+    entry = hydra.main(version_base="1.3", config_path=str(resources.folder("conf")), config_name="config")
+    previous, sys.argv = sys.argv, ["asr-ligru train", *arguments]
+    try:
+        entry(lambda tree: task(_finish(tree)))()
+    finally:
+        sys.argv = previous
+
+
+def check_overrides(overrides: Sequence[str], config_dir: Path | None = None) -> None:
+    """Check names of groups, their choices and keys, before Hydra does it in its own words.
+
+    Raises:
+        ConfigError: the first wrong one, with the nearest known name.
+    """
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise ConfigError(_first_line(error), where=" ".join(overrides), fix="write key=value") from error
+    for override in parsed:
+        key = override.key_or_group
+        if key.startswith("hydra"):
+            _check_hydra_key(override)
+        elif key in GROUPS and not isinstance(override.value(), dict):
+            _check_choice(override, config_dir)
+        else:
+            _check_key(key)
+
+
+def choices(group: str, config_dir: Path | None = None) -> list[str]:
+    """Return the names a group offers, sorted."""
+    return sorted(p.stem for p in ((config_dir or resources.folder("conf")) / group).glob("*.yaml"))
+
+
+def _prepare() -> None:
+    for name in _RESOLVERS:  # oc.env and its like would copy secrets into saved configurations
+        OmegaConf.clear_resolver(name)
+    tree = as_dict(Config())
+    ConfigStore.instance().store(name="defaults_of_code", node=tree)
+
+
+def _check_hydra_key(override: Override) -> None:
+    allowed = ("hydra/launcher", "hydra/sweeper", "hydra.launcher.", "hydra.sweeper.", "hydra.sweep.dir", "hydra.mode")
+    if not override.key_or_group.startswith(allowed):
+        raise ConfigError(f"{override.key_or_group} cannot be set", fix=f"may be set: {', '.join(allowed)}")
+
+
+def _check_choice(override: Override, config_dir: Path | None) -> None:
+    group = override.key_or_group
+    values = list(override.sweep_string_iterator()) if override.is_sweep_override() else [override.value()]
+    known = choices(group, config_dir)
+    for value in values:
+        if value is not None and not _NAME.fullmatch(str(value)):
+            raise ConfigError(f"{group}={value}: a name has only a-z, 0-9 and _", fix=nearest(str(value), known))
+        if value is not None and str(value) not in known and not _from_elsewhere(group, str(value)):
+            raise ConfigError(f"unknown {group} {value!r}", fix=nearest(str(value), known))
+
+
+def _from_elsewhere(group: str, name: str) -> bool:
+    """Whether a folder given by --config-dir has it."""
+    return any((folder / group / f"{name}.yaml").is_file() for folder in _config_dirs(sys.argv[1:]))
+
+
+def _config_dirs(arguments: Sequence[str]) -> list[Path]:
+    joined = [a.split("=", 1)[1] for a in arguments if a.startswith("--config-dir=")]
+    apart = [b for a, b in zip(arguments, arguments[1:], strict=False) if a in ("--config-dir", "-cd")]
+    return [Path(folder).resolve() for folder in (*joined, *apart)]
+
+
+def _check_config_dirs(arguments: Sequence[str]) -> None:
+    for folder in _config_dirs(arguments):
+        if not folder.is_dir():
+            raise ConfigError(f"--config-dir {folder} is not a folder")
+        for path in folder.rglob("*.yaml"):
+            if path.stat().st_size > _MAX_FILE_BYTES:
+                raise ConfigError(f"{path} is larger than {_MAX_FILE_BYTES} bytes", fix="a configuration is small")
+
+
+def _check_key(key: str) -> None:
+    cls: Any = Config
+    path = ""
+    for part in key.lstrip("+~").split("."):
+        known = {f.name: f for f in fields(cls)} if is_dataclass(cls) else {}
+        if part not in known:
+            raise ConfigError(
+                f"unknown key {key!r}: {path + part!r} does not exist",
+                fix=nearest(part, known) if known else f"{path.rstrip('.')} has no keys below it",
+            )
+        cls, path = type(known[part].default), f"{path}{part}."
+
+
+def _finish(tree: DictConfig) -> Launch:
+    """Turn a composed tree (with ``hydra``) into a checked configuration with its folder."""
+    if HydraConfig.initialized():
+        node, overrides = HydraConfig.get(), list(HydraConfig.get().overrides.task)
+    else:
+        node = tree.hydra
+        overrides = list(node.overrides.task)
+    plain = OmegaConf.to_container(tree, resolve=True)
+    assert isinstance(plain, dict)
+    plain.pop("hydra", None)
+    if not plain["exp_dir"]:
+        name = run_folder_name(node.runtime.choices, overrides, int(plain["seed"]))
+        plain["exp_dir"] = str(Path(plain["exp_root"]) / plain["run_name"] / name)
+    return Launch(build(Config, {str(k): v for k, v in plain.items()}), tuple(overrides))
+
+
+def run_folder_name(chosen: Mapping[str, Any], overrides: Sequence[str], seed: int) -> str:
+    """Name a run by what distinguishes it: groups, changed keys, seed.
+
+    The same command gives the same name, which is how it resumes; another setting gives another.
+    """
+    changed = [
+        re.sub(r"[^A-Za-z0-9_.=-]+", "_", o.lstrip("+~"))
+        for o in sorted(overrides)
+        if o.split("=")[0].lstrip("+~") not in (*GROUPS, *_NOT_IN_NAME)
+        and not o.startswith(("hydra.", "hydra/", "corpus.dir"))
+    ]
+    parts = [str(chosen[g]) for g in ("cell", "features", "tokens")]
+    return "-".join([*parts, *changed, f"seed{seed}"])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

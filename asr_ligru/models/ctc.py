@@ -1,0 +1,56 @@
+"""The CTC acoustic model: frame stacking, recurrent encoder, linear head.
+
+Source: Graves et al. 2006 (CTC).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from asr_ligru.config import CellConfig, ModelConfig
+from asr_ligru.nn.encoder import build_encoder
+from asr_ligru.nn.frontend import StackFrames
+
+
+class CtcModel(nn.Module):
+    """Features in, natural-log token probabilities out.
+
+    Args:
+        input_size: F, features a frame.
+        vocab_size: V, tokens with the blank, which is 0.
+        cell: the recurrent encoder.
+        model: what surrounds it.
+    """
+
+    def __init__(self, input_size: int, vocab_size: int, cell: CellConfig, model: ModelConfig) -> None:
+        super().__init__()
+        self.stack = StackFrames(model.stack_frames)
+        self.input_dropout = nn.Dropout(model.input_dropout)
+        self.encoder = build_encoder(input_size * model.stack_frames, cell)
+        self.head_dropout = nn.Dropout(model.head_dropout)
+        self.head = nn.Linear(self.encoder.output_size, vocab_size)
+
+    def forward(self, feats: Tensor, feat_lens: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log probabilities and their lengths.
+
+        Args:
+            feats: (B, T, F).
+            feat_lens: (B,) int64, frames, 1 <= length <= T.
+
+        Returns:
+            log_probs (B, T', V) float32, normalised over V, and log_prob_lens (B,) with
+            T' = ceil(T / stack_frames). What stands behind an utterance's end means nothing.
+        """
+        x, lens = self.stack(self.input_dropout(feats), feat_lens)
+        x, _ = self.encoder(x, lens)
+        logits = self.head(self.head_dropout(x))
+        return torch.log_softmax(logits.float(), dim=-1), lens
+
+    def output_length(self, num_frames: int) -> int:
+        """Return T' for an utterance of ``num_frames`` frames."""
+        return self.stack.output_length(num_frames)
+
+    def num_parameters(self) -> int:
+        """Return how many numbers training adjusts."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
