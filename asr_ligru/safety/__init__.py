@@ -5,7 +5,8 @@ through ``atomic_write``, every JSON file that is read back through ``read_json`
 ``safe_extract``.
 """
 
+from asr_ligru.safety.archive import Limits, safe_extract
 from asr_ligru.safety.files import atomic_write, read_json, sha256_file
 from asr_ligru.safety.text import csv_cell, csv_text, printable
 
-__all__ = ["atomic_write", "csv_cell", "csv_text", "printable", "read_json", "sha256_file"]
+__all__ = ["Limits", "atomic_write", "csv_cell", "csv_text", "printable", "read_json", "safe_extract", "sha256_file"]

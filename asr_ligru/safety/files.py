@@ -69,16 +69,19 @@ def atomic_write(path: Path, data: str | bytes) -> None:
 
     The bytes go to a temporary file (mode 0600) in the same folder, are flushed to the disk, renamed over ``path``
     with the mode that the umask asks for, and the folder is flushed. A symbolic link at ``path`` is replaced, not
-    followed.
+    followed; a device, pipe or folder there is left alone.
 
     Args:
         path: the file; its folder must exist.
         data: its content; text is written as UTF-8 with line feeds as they are.
 
     Raises:
-        EnvironmentError_: disk full (naming bytes needed and free) or the folder cannot be written.
+        EnvironmentError_: disk full (naming bytes needed and free), the folder cannot be written, or something that
+            is not a file is in the way.
     """
     raw = data.encode("utf-8") if isinstance(data, str) else data
+    if path.exists() and not path.is_file() and not path.is_symlink():
+        raise EnvironmentError_("cannot write: not a regular file", where=printable(str(path)))
     with write_errors(path.parent, len(raw)):
         handle, name = tempfile.mkstemp(prefix=TEMP_PREFIX, dir=path.parent)
         temp = Path(name)
