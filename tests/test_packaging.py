@@ -1,0 +1,132 @@
+"""The wheel, built from the source distribution, installed elsewhere and run without the checkout."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# folder of the checkout -> where it is in the wheel; must agree with setup.py
+ROOTS = {"asr_ligru": "asr_ligru", "conf": "asr_ligru/conf", "recipes": "asr_ligru/recipes"}
+TEXT = {".py", ".yaml", ".md", ".txt", ".c", ".h", ".cpp"}
+TEXT_NAMES = {"py.typed", "METADATA", "WHEEL", "RECORD", "LICENSE"}
+NOT_SHIPPED = {"__pycache__", ".so", ".pyc"}
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A wheel and the folder it was installed into."""
+
+    members: tuple[str, ...]
+    site: Path
+    elsewhere: Path  # an empty folder to run in
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Python without site (-S), so that the checkout's own editable install cannot lend a module."""
+        search = [self.site, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, search))}
+        command = [sys.executable, "-S", *arguments]
+        return subprocess.run(
+            command, cwd=self.elsewhere, env=environment, capture_output=True, encoding="utf-8", check=False
+        )
+
+
+def shipped_sources() -> Iterator[PurePosixPath]:
+    """Yield where the wheel must have each file of the packaged folders."""
+    for folder, inside in ROOTS.items():
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.is_file() and NOT_SHIPPED.isdisjoint({*path.parts, path.suffix}):
+                yield PurePosixPath(inside) / path.relative_to(ROOT / folder).as_posix()
+
+
+def checked(command: list[str], cwd: Path) -> None:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Build sdist and wheel from a copy of the checkout, without network, and install the wheel into a folder."""
+    base = tmp_path_factory.mktemp("packaging")
+    source = base / "source"
+    source.mkdir()
+    for folder in ROOTS:
+        shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    for path in ROOT.iterdir():
+        if path.is_file():
+            shutil.copy2(path, source)
+    checked([sys.executable, "-m", "build", "--no-isolation", "--outdir", str(base / "dist"), "."], source)
+    (wheel,) = (base / "dist").glob("*.whl")
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", str(base / "site")]
+    checked([*pip, str(wheel)], base)
+    (base / "elsewhere").mkdir()
+    with zipfile.ZipFile(wheel) as archive:
+        return Installed(tuple(archive.namelist()), base / "site", base / "elsewhere")
+
+
+def test_wheel_members_hold_every_file_of_the_packaged_folders(installed: Installed) -> None:
+    missing = {str(path) for path in shipped_sources()} - set(installed.members)
+    assert not missing, "not in the wheel: list their suffix in pyproject.toml, tool.setuptools.package-data"
+
+
+def test_wheel_members_are_text_and_at_most_one_library(installed: Installed) -> None:
+    paths = [PurePosixPath(name) for name in installed.members]
+    others = [p for p in paths if p.suffix not in TEXT and p.name not in TEXT_NAMES]
+    libraries = [p for p in others if p.suffix == ".so"]
+    assert others == libraries
+    assert len(libraries) <= 1
+    assert {p.parts[0].split("-")[0] for p in paths} == {"asr_ligru"}
+
+
+def test_wheel_members_hold_no_tests_tools_or_paths_outside(installed: Installed) -> None:
+    for name in installed.members:
+        assert not {"tests", "tools", "docs", "..", ""} & set(name.split("/")), name
+
+
+def test_wheel_packages_import_outside_the_checkout(installed: Installed) -> None:
+    code = "import asr_ligru, asr_ligru.conf, asr_ligru.recipes; print(asr_ligru.__file__, asr_ligru.conf.__file__)"
+    done = installed.run("-c", code)
+    assert done.returncode == 0, done.stderr
+    folder = installed.site / "asr_ligru"
+    assert done.stdout.split() == [str(folder / "__init__.py"), str(folder / "conf" / "__init__.py")]
+
+
+def test_wheel_resources_are_the_installed_ones(installed: Installed) -> None:
+    code = "from asr_ligru.resources import folder; print(folder('conf'), folder('recipes'))"
+    done = installed.run("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(installed.site / "asr_ligru" / name) for name in ("conf", "recipes")]
+
+
+def test_wheel_composes_each_recipe_outside_the_checkout(installed: Installed) -> None:
+    code = (
+        "from asr_ligru.compose import choices, compose\n"
+        "for name in choices('recipe'): print(name, compose([f'recipe={name}']).run_name)"
+    )
+    done = installed.run("-c", code)
+    assert done.returncode == 0, done.stderr
+    names = [line.split()[0] for line in done.stdout.splitlines()]
+    assert names == sorted(path.stem for path in (ROOT / "conf" / "recipe").glob("*.yaml"))
+
+
+def test_wheel_command_prints_help_outside_the_checkout(installed: Installed) -> None:
+    done = installed.run(str(installed.site / "bin" / "asr-ligru"), "--help")
+    assert done.returncode == 0, done.stderr
+    assert "train" in done.stdout
+    assert "decode" in done.stdout
+
+
+def test_editable_install_maps_resources_into_the_package() -> None:
+    code = "import asr_ligru.conf, asr_ligru.recipes; print(asr_ligru.conf.__file__, asr_ligru.recipes.__file__)"
+    done = subprocess.run([sys.executable, "-c", code], cwd="/", capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(ROOT / name / "__init__.py") for name in ("conf", "recipes")]
