@@ -1,0 +1,39 @@
+"""Logarithmic mel filter energies, as Kaldi's ``compute-fbank-feats`` computes them."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torchaudio.compliance import kaldi
+
+from asr_ligru.config import FeaturesConfig
+from asr_ligru.features.framing import VTLN_HIGH_OFFSET_HZ, VTLN_LOW_HZ
+
+_FULL_SCALE = 32768.0  # Kaldi reads 16-bit samples as they are
+
+
+def fbank(wav: Tensor, config: FeaturesConfig) -> Tensor:
+    """Compute log mel filter energies (natural log, no dither, no energy column, Povey window).
+
+    Args:
+        wav: (N,) float32 in [-1, 1], at least one window long.
+        config: sample rate, frames, filters and VTLN warp.
+
+    Returns:
+        (T, num_bins) float32, not normalised.
+
+    Source: Kaldi, src/feat/feature-fbank.cc, through torchaudio's ``compliance.kaldi``.
+    """
+    feats: Tensor = kaldi.fbank(
+        wav[None] * _FULL_SCALE,
+        dither=0.0,
+        frame_length=config.frame_length_ms,
+        frame_shift=config.frame_shift_ms,
+        high_freq=config.high_freq_hz,
+        low_freq=config.low_freq_hz,
+        num_mel_bins=config.num_bins,
+        sample_frequency=float(config.sample_rate_hz),
+        vtln_high=VTLN_HIGH_OFFSET_HZ,
+        vtln_low=VTLN_LOW_HZ,
+        vtln_warp=config.vtln_warp,
+    )
+    return feats
