@@ -1,0 +1,1 @@
+"""The gated recurrent unit (GRU) over a normalised feed-forward projection."""

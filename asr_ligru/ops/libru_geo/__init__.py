@@ -1,0 +1,1 @@
+"""The light Bayesian recurrent unit (LiBRU), geometric mean of probabilities."""

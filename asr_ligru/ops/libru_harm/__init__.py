@@ -1,0 +1,1 @@
+"""The light Bayesian recurrent unit (LiBRU), harmonic mean of probabilities."""

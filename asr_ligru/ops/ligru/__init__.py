@@ -1,0 +1,1 @@
+"""The light gated recurrent unit (LiGRU)."""

@@ -1,0 +1,1 @@
+"""The long short-term memory (LSTM) over a normalised feed-forward projection."""

@@ -1,0 +1,1 @@
+"""The stabilised light gated recurrent unit (SLi-GRU)."""
