@@ -1,0 +1,166 @@
+"""Whether one system is better than another on the same test set, or only luckier."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from asr_ligru.errors import DataError
+from asr_ligru.safety import printable
+from asr_ligru.score.bootstrap import resampled
+from asr_ligru.score.wer import Pair, Scores
+
+_GOOD_WORDS = 2  # words both systems have right that end a segment, as in sc_stats
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """System B against system A.
+
+    Attributes:
+        change: B's error rate minus A's, as a fraction of one; below 0 when B is better.
+        interval: 95 % interval of the change.
+        p: two-sided probability of a difference this large between equally good systems.
+        better: share of the draws in which B is better than A.
+    """
+
+    change: float
+    interval: tuple[float, float]
+    p: float
+    better: float
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedPairs:
+    """The outcome of the matched-pairs test of two systems.
+
+    Attributes:
+        segments: stretches of the references in which either system errs.
+        mean: mean of (A's errors - B's errors) over the segments; above 0 when B is better.
+        deviation: standard deviation of that difference.
+        z: standard normal statistic; 0 when the differences do not vary.
+        p: its two-sided probability. The normal approximation wants about 30 segments.
+    """
+
+    segments: int
+    mean: float
+    deviation: float
+    z: float
+    p: float
+
+
+def paired_bootstrap(
+    errors_a: Mapping[str, float], errors_b: Mapping[str, float], refs: Mapping[str, int], seed: int = 0
+) -> Comparison:
+    """Compare two systems by drawing utterances with replacement, the same ones for both.
+
+    Args:
+        errors_a: word errors by utterance id, >= 0; over several seeds of a system, their mean.
+        errors_b: the other system's, for the same utterances.
+        refs: reference words of each utterance.
+        seed: of the draws.
+
+    Raises:
+        DataError: the two systems were not scored on the same utterances.
+
+    Source: Bisani and Ney, 2004. The two-sided p doubles the smaller tail, with one draw added to each
+    so that it is never 0.
+    """
+    _same_utterances(errors_a.keys(), errors_b.keys())
+    ids = list(errors_a)
+    delta = [errors_b[u] - errors_a[u] for u in ids]
+    words = [refs[u] for u in ids]
+    totals = resampled(np.array([delta, words], dtype=np.float64), seed)
+    drawn = totals[0] / np.maximum(totals[1], 1)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    tail = 1 + min(int((drawn >= 0).sum()), int((drawn <= 0).sum()))
+    return Comparison(
+        change=sum(delta) / sum(words),
+        interval=(float(low), float(high)),
+        p=min(1.0, 2 * tail / (len(drawn) + 1)),
+        better=float((drawn < 0).mean()),
+    )
+
+
+def mapsswe(a: Scores, b: Scores) -> MatchedPairs:
+    """Compare two systems by the matched-pairs sentence-segment word-error test.
+
+    Raises:
+        DataError: the two were not scored on the same utterances.
+
+    Source: Gillick and Cox, "Some statistical issues in the comparison of speech recognition algorithms", 1989;
+    segments end after two words both have right, as in NIST's sc_stats.
+    """
+    pairs_b = {u.utt_id: u.pairs for u in b.utterances}
+    _same_utterances({u.utt_id for u in a.utterances}, pairs_b.keys())
+    return matched_pairs([pair for u in a.utterances for pair in segment_errors(u.pairs, pairs_b[u.utt_id])])
+
+
+def matched_pairs(errors: Sequence[tuple[int, int]]) -> MatchedPairs:
+    """Return the matched-pairs test over (A's errors, B's errors) of independent segments."""
+    differences = np.array([a - b for a, b in errors], dtype=np.float64)
+    if len(differences) < 2 or not differences.std():
+        mean = float(differences.mean()) if len(differences) else 0.0
+        return MatchedPairs(len(differences), mean, 0.0, 0.0, 1.0)
+    mean, deviation = float(differences.mean()), float(differences.std(ddof=1))
+    z = mean / (deviation / math.sqrt(len(differences)))
+    return MatchedPairs(len(differences), mean, deviation, z, math.erfc(abs(z) / math.sqrt(2)))
+
+
+def segment_errors(a: Sequence[Pair], b: Sequence[Pair]) -> list[tuple[int, int]]:
+    """Cut one utterance into independent segments; return (A's errors, B's errors) of each with an error.
+
+    Args:
+        a: word alignment of A's hypothesis.
+        b: word alignment of B's hypothesis to the same reference.
+    """
+    segments: list[tuple[int, int]] = []
+    errors_a = errors_b = good = 0
+    for (inserted_a, wrong_a), (inserted_b, wrong_b) in zip(_by_word(a), _by_word(b), strict=True):
+        if inserted_a or inserted_b:
+            good = 0
+        good = 0 if wrong_a or wrong_b else good + 1
+        errors_a += inserted_a + wrong_a
+        errors_b += inserted_b + wrong_b
+        if good >= _GOOD_WORDS and errors_a + errors_b:
+            segments.append((errors_a, errors_b))
+            errors_a = errors_b = 0
+    return [*segments, (errors_a, errors_b)] if errors_a + errors_b else segments
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return ``p_values`` corrected for having been looked at together, in the same order.
+
+    Source: Holm, "A simple sequentially rejective multiple test procedure", 1979.
+    """
+    corrected = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = highest
+    return corrected
+
+
+def _by_word(pairs: Sequence[Pair]) -> Iterator[tuple[int, int]]:
+    """Yield (insertions before it, 1 if wrong) of each reference word, then what follows the last."""
+    inserted = 0
+    for ref, hyp in pairs:
+        if ref is None:
+            inserted += 1
+        else:
+            yield inserted, int(ref != hyp)
+            inserted = 0
+    yield inserted, 0
+
+
+def _same_utterances(a: Iterable[str], b: Iterable[str]) -> None:
+    only = sorted(set(a) ^ set(b))
+    if only:
+        raise DataError(
+            f"two systems were scored on different utterances: {len(only)} are in one only",
+            where=printable(", ".join(only[:5])),
+            fix="score both on the same test set",
+        )
