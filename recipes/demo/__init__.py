@@ -1,0 +1,1 @@
+"""The embedded corpus: spoken commands synthesised with espeak-ng."""
