@@ -77,6 +77,11 @@ class FeaturesConfig:
     vtln_warp: float = ranged(1.0, 0.5, 2.0)
     cache: bool = True  # keep features on disk, keyed by this configuration and the audio
 
+    @property
+    def label(self) -> str:
+        """How a table names them, such as "fbank40" or "mfcc13"."""
+        return f"{self.name}{self.num_bins if self.name == 'fbank' else self.num_ceps}"
+
 
 @dataclass(frozen=True)
 class TokensConfig:

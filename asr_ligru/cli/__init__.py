@@ -1,0 +1,103 @@
+"""The command line: each verb parses its arguments, calls one function and prints what it returns.
+
+Results go to stdout, everything else to stderr. An error is a message of up to three lines; ``--traceback`` shows
+where it came from. Exit codes are those of ``asr_ligru.errors``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import NoReturn
+
+from asr_ligru import __version__
+from asr_ligru.cli import corpora, decode, demo, results, setup, train
+from asr_ligru.errors import AsrLigruError, EnvironmentError_
+from asr_ligru.registry import nearest
+from asr_ligru.safety import printable
+
+_VERBS = (demo, train, decode, results, corpora, setup)
+_DESCRIPTION = "Train and use speech recognisers with light gated recurrent units."
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors name the nearest known verb or option."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the error and exit with 2."""
+        print(f"usage error: {printable(message)}", file=sys.stderr)
+        print(f"  fix: {self.prog} --help", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all verbs."""
+    parser = Parser(prog="asr-ligru", description=_DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"asr-ligru {__version__}")
+    parser.add_argument("--traceback", action="store_true", help="show where in the program an error came from")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
+    for module in _VERBS:
+        module.add_to(verbs)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = build_parser()
+    verb = next((a for a in given if not a.startswith("-")), "")
+    known = next(a.choices for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    if verb and verb not in known:
+        parser.error(f"unknown verb {verb!r}; {nearest(verb, known)}")
+    options, rest = parser.parse_known_args(given)
+    if rest and not options.takes_rest:
+        parser.error(f"{verb}: unknown argument{'s' if len(rest) > 1 else ''} {' '.join(rest)}")
+    options.rest = rest
+    _be_quiet()
+    try:
+        return int(options.run(options))
+    except AsrLigruError as error:
+        return _fail(error, options.traceback)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader, such as head, has gone
+        return 0
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except (OSError, MemoryError) as error:
+        return _fail(_environment(error), options.traceback)
+
+
+def _fail(error: AsrLigruError, with_traceback: bool) -> int:
+    if with_traceback:
+        traceback.print_exception(error)
+    else:
+        print("\n".join(printable(line) for line in str(error).splitlines()), file=sys.stderr)
+    return error.exit_code
+
+
+def _environment(error: OSError | MemoryError) -> AsrLigruError:
+    if isinstance(error, MemoryError):
+        made = EnvironmentError_("out of memory", fix="lower train.batch_frames or decode.batch_frames")
+    elif error.errno == errno.ENOSPC:
+        made = EnvironmentError_("disk full", where=str(error.filename or ""), fix="free some space and start again")
+    else:
+        made = EnvironmentError_(error.strerror or str(error), where=str(error.filename or ""))
+    made.__cause__ = error
+    return made
+
+
+def _be_quiet() -> None:
+    """Show our own messages only."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("asr_ligru").setLevel(logging.INFO)
+    for library in ("speechbrain", "torchaudio", "hydra"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", category=FutureWarning)

@@ -1,0 +1,65 @@
+"""``asr-ligru train``: one run, or a sweep of them."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from asr_ligru.errors import AsrLigruError
+from asr_ligru.safety import printable
+
+_EPILOG = """
+examples:
+  asr-ligru train recipe=an4_ctc_ligru
+  asr-ligru train recipe=an4_ctc cell=libru seed=2 train.lr=2e-3
+  asr-ligru train -m recipe=an4_ctc cell=ligru,libru,gru,lstm seed=1,2,3
+  asr-ligru train recipe=an4_ctc debug=smoke
+
+The same command again goes on where it stopped. `asr-ligru ls` lists the groups and
+their choices; every key with its range is in asr_ligru/config.py.
+"""
+
+
+def add_to(verbs: Any) -> None:
+    """Add the verb."""
+    parser = verbs.add_parser(
+        "train",
+        help="train a recipe, or go on with it",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="choices of groups and values of keys")
+    parser.add_argument("-m", "--multirun", action="store_true", help="a run for each combination of comma lists")
+    parser.add_argument("--config-dir", metavar="DIR", help="a folder with groups of your own (see `asr-ligru cp`)")
+    parser.set_defaults(run=run, takes_rest=False)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train; a failed run of a sweep does not stop the others, and its exit code is kept."""
+    from asr_ligru.compose import Launch, launch
+    from asr_ligru.score.report import report_folder
+    from asr_ligru.train.run import train
+
+    arguments = [*options.overrides]
+    arguments += ["--multirun"] if options.multirun else []
+    arguments += [f"--config-dir={Path(options.config_dir).resolve()}"] if options.config_dir else []
+    failures: list[AsrLigruError] = []
+    folders: list[Path] = []
+
+    def one(found: Launch) -> None:
+        command = "asr-ligru train " + " ".join(shlex.quote(o) for o in found.overrides)
+        try:
+            folders.append(train(found.config, command))
+        except AsrLigruError as error:
+            if not options.multirun:
+                raise
+            failures.append(error)
+            print(f"{printable(str(error))}\n  run: {found.config.exp_dir}", file=sys.stderr)
+
+    launch(arguments, one)
+    if folders:
+        print(report_folder(folders[0] if len(folders) == 1 else folders[0].parent))
+    return max((e.exit_code for e in failures), default=0)

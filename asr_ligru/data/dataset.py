@@ -1,0 +1,80 @@
+"""Utterances as a torch dataset: normalised features and target tokens, augmented in training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Dataset
+
+from asr_ligru.config import AugmentConfig
+from asr_ligru.data.batching import Key
+from asr_ligru.data.source import FeatureSource
+from asr_ligru.features.augment import draw_speed, generator, spec_augment
+from asr_ligru.typing import Batch, Utterance
+
+
+@dataclass(frozen=True)
+class Example:
+    """One utterance as the model sees it: features (T, F), token ids and the epoch they were made for."""
+
+    utt_id: str
+    feats: Tensor
+    tokens: tuple[int, ...]
+    epoch: int
+
+
+class SpeechDataset(Dataset[Example]):
+    """Utterances by (epoch, index).
+
+    Args:
+        utterances: what to read.
+        tokens: target ids of each.
+        source: where features come from.
+        seed: of the run.
+        augment: random changes; None for evaluation.
+    """
+
+    def __init__(
+        self,
+        utterances: Sequence[Utterance],
+        tokens: Sequence[Sequence[int]],
+        source: FeatureSource,
+        seed: int = 0,
+        augment: AugmentConfig | None = None,
+    ) -> None:
+        self.utterances = utterances
+        self.tokens = tokens
+        self.source = source
+        self.seed = seed
+        self.augment = augment
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __getitem__(self, key: Key) -> Example:
+        epoch, index = key
+        utterance = self.utterances[index]
+        return Example(utterance.utt_id, self._feats(utterance, epoch), tuple(self.tokens[index]), epoch)
+
+    def _feats(self, utterance: Utterance, epoch: int) -> Tensor:
+        if self.augment is None:
+            return self.source.feats(utterance)
+        rng = generator(self.seed, epoch, utterance.utt_id)
+        feats = self.source.feats(utterance, draw_speed(self.augment, rng))
+        return spec_augment(feats, self.augment, rng, num_bins=self.source.frontend.raw_size)
+
+
+def collate(examples: Sequence[Example]) -> Batch:
+    """Pad examples to a batch."""
+    return Batch(
+        utt_ids=tuple(e.utt_id for e in examples),
+        feats=pad_sequence([e.feats for e in examples], batch_first=True),
+        feat_lens=torch.tensor([len(e.feats) for e in examples]),
+        tokens=pad_sequence([torch.tensor(e.tokens, dtype=torch.int64) for e in examples], batch_first=True),
+        token_lens=torch.tensor([len(e.tokens) for e in examples]),
+        epoch=examples[0].epoch,
+    )

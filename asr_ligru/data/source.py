@@ -1,0 +1,112 @@
+"""From an utterance to normalised features: audio, extraction, disk cache, normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from asr_ligru.config import CorpusConfig, FeaturesConfig
+from asr_ligru.data import audio
+from asr_ligru.errors import DataError
+from asr_ligru.features.augment import change_speed
+from asr_ligru.features.cache import FeatureCache
+from asr_ligru.features.frontend import Frontend
+from asr_ligru.typing import Utterance
+
+
+@dataclass(frozen=True)
+class BadUtterance:
+    """An utterance that is left out, and why.
+
+    Attributes:
+        utt_id: its id.
+        stage: where it was found out ("audio", "text", "length").
+        reason: one line.
+        path: its audio file.
+    """
+
+    utt_id: str
+    stage: str
+    reason: str
+    path: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as one line of ``bad_utterances.jsonl``."""
+        return {"id": self.utt_id, "stage": self.stage, "reason": self.reason, "path": self.path}
+
+
+@dataclass
+class FeatureSource:
+    """Where the features of a corpus come from.
+
+    Attributes:
+        config: which features.
+        corpus: how its audio is read.
+        cache_dir: folder of cached raw features; None for none.
+        frontend: the normalisation; fitted by ``scan`` where it needs statistics.
+    """
+
+    config: FeaturesConfig
+    corpus: CorpusConfig
+    cache_dir: Path | None = None
+    frontend: Frontend = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.frontend = Frontend(self.config)
+        self._cache = FeatureCache(self.cache_dir, self.config) if self.cache_dir is not None else None
+
+    def feats(self, utterance: Utterance, speed: float = 1.0) -> Tensor:
+        """Return (T, F) normalised features, spoken ``speed`` times as fast.
+
+        Raises:
+            DataError: the audio cannot be used.
+        """
+        return self.frontend(self.raw(utterance, speed), utterance.speaker)
+
+    def raw(self, utterance: Utterance, speed: float = 1.0) -> Tensor:
+        """Return (T, F') features before normalisation, from the cache when it has them."""
+        if self._cache is None:
+            return self._extract(utterance, speed)
+        return self._cache.get_or_make(utterance, speed, lambda: self._extract(utterance, speed))
+
+    def scan(
+        self, utterances: Sequence[Utterance], fit: bool, tick: Callable[[], object] = lambda: None
+    ) -> tuple[list[tuple[Utterance, int]], list[BadUtterance]]:
+        """Read every utterance once: what is unusable is found before training, not in it.
+
+        Args:
+            utterances: what to read.
+            fit: whether the normalisation's statistics are estimated from them.
+            tick: called after each, for a progress bar.
+
+        Returns:
+            the usable ones with their number of frames, and a record of each other.
+        """
+        good: list[tuple[Utterance, int]] = []
+        bad: list[BadUtterance] = []
+
+        for utterance in utterances:
+            try:
+                good.append((utterance, len(self.raw(utterance))))
+            except DataError as error:
+                bad.append(BadUtterance(utterance.utt_id, "audio", error.what, str(utterance.audio_path)))
+            tick()
+        use = self.frontend.fit if fit else self.frontend.add_speakers
+        use((utterance.speaker, self.raw(utterance)) for utterance, _ in good)
+        return good, bad
+
+    def _extract(self, utterance: Utterance, speed: float) -> Tensor:
+        wav = audio.read(
+            utterance.audio_path,
+            offset_s=utterance.offset_s,
+            duration_s=utterance.duration_s,
+            sample_rate_hz=self.config.sample_rate_hz,
+            resample=self.corpus.resample,
+            channel=self.corpus.channel,
+            max_seconds=self.corpus.max_seconds,
+        )
+        return self.frontend.extract(change_speed(wav, speed))

@@ -1,0 +1,96 @@
+"""Decode utterances with a loaded model: every one gets a hypothesis, a bad one an empty one and its reason."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from asr_ligru.config import CorpusConfig
+from asr_ligru.data import audio
+from asr_ligru.data.batching import BatchPlan
+from asr_ligru.decode.greedy import best_paths
+from asr_ligru.errors import DataError
+from asr_ligru.models.load import LoadedModel
+from asr_ligru.typing import Hypothesis, Utterance
+
+
+@dataclass
+class Timing:
+    """What decoding cost.
+
+    Attributes:
+        audio_s: seconds of audio decoded.
+        wall_s: seconds it took, reading and features included.
+    """
+
+    audio_s: float = 0.0
+    wall_s: float = 0.0
+
+    @property
+    def rtf(self) -> float:
+        """Return the real-time factor: seconds of work for each second of audio."""
+        return self.wall_s / self.audio_s if self.audio_s else 0.0
+
+
+def decode_utterances(
+    model: LoadedModel,
+    utterances: Sequence[Utterance],
+    *,
+    reading: CorpusConfig | None = None,
+    batch_frames: int = 24000,
+    tick: Callable[[], object] = lambda: None,
+) -> tuple[list[Hypothesis], Timing]:
+    """Decode in batches of similar length.
+
+    Args:
+        model: what decodes.
+        utterances: what to decode.
+        reading: how audio is opened; by default as in the model's training.
+        batch_frames: most frames in a padded batch.
+        tick: called after each utterance, for a progress bar.
+
+    Returns:
+        Hypotheses in the order of ``utterances``, and the time it took.
+    """
+    timing = Timing()
+    started = time.monotonic()
+    hyps: dict[int, Hypothesis] = {}
+    feats: dict[int, Tensor] = {}
+    for index, utterance in enumerate(utterances):
+        try:
+            feats[index] = _read(model, utterance, reading or model.config.corpus)
+            timing.audio_s += utterance.duration_s
+        except DataError as error:
+            hyps[index] = Hypothesis(utterance.utt_id, "", status=error.what)
+            tick()
+    order = list(feats)
+    plan = BatchPlan(batch_frames, max_batch_size=64)
+    for batch in plan.batches([len(feats[i]) for i in order], epoch=0):
+        members = [order[i] for i in batch]
+        for index, (text, score) in zip(members, decode_feats(model, [feats[i] for i in members]), strict=True):
+            hyps[index] = Hypothesis(utterances[index].utt_id, text, score)
+            tick()
+    timing.wall_s = time.monotonic() - started
+    return [hyps[i] for i in range(len(utterances))], timing
+
+
+def decode_feats(model: LoadedModel, feats: Sequence[Tensor]) -> list[tuple[str, float]]:
+    """Return text and score of each of B feature matrices (T, F)."""
+    paths = best_paths(*model.log_probs(feats))
+    return [(model.tokenizer.decode(path.tokens), path.score) for path in paths]
+
+
+def _read(model: LoadedModel, utterance: Utterance, reading: CorpusConfig) -> Tensor:
+    wav = audio.read(
+        utterance.audio_path,
+        offset_s=utterance.offset_s,
+        duration_s=utterance.duration_s,
+        sample_rate_hz=model.config.features.sample_rate_hz,
+        resample=reading.resample,
+        channel=reading.channel,
+        max_seconds=reading.max_seconds,
+    )
+    return model.feats(wav, utterance.speaker)

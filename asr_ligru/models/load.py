@@ -1,0 +1,76 @@
+"""From a model folder to something that decodes; loading runs no code that the folder brings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from asr_ligru.config import Config, build
+from asr_ligru.errors import DataError
+from asr_ligru.features.frontend import Frontend
+from asr_ligru.models.build import build_model
+from asr_ligru.models.ctc import CtcModel
+from asr_ligru.models.folder import read_model_folder
+from asr_ligru.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model with all that turns audio into its input and its output into text.
+
+    Attributes:
+        config: the configuration it was trained with.
+        network: in evaluation mode.
+        tokenizer: its output units.
+        frontend: features from audio.
+    """
+
+    config: Config
+    network: CtcModel
+    tokenizer: Tokenizer
+    frontend: Frontend
+
+    def feats(self, wav: Tensor, speaker: str = "") -> Tensor:
+        """Return the network's input (T, F) for audio.
+
+        Args:
+            wav: (N,) float32 in [-1, 1] at ``config.features.sample_rate_hz``.
+            speaker: an id of the training corpus, or "" for unknown.
+
+        Raises:
+            DataError: shorter than one frame.
+        """
+        return self.frontend(self.frontend.extract(wav), speaker)
+
+    @torch.inference_mode()
+    def log_probs(self, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return log probabilities (B, T', V) and their lengths (B,) for B feature matrices (T, F)."""
+        lens = torch.tensor([len(f) for f in feats])
+        batch = torch.nn.utils.rnn.pad_sequence(list(feats), batch_first=True)
+        log_probs, out_lens = self.network(batch, lens)
+        return log_probs, out_lens
+
+
+def load_model(folder: Path) -> LoadedModel:
+    """Load a model folder, or the ``model`` folder inside a run folder.
+
+    Raises:
+        DataError: there is no model, or it was altered, or it does not fit its own configuration.
+    """
+    inner = folder / "model"
+    parts = read_model_folder(inner if inner.is_dir() else folder)
+    config = build(Config, parts.meta["config"])
+    frontend = Frontend(config.features)
+    frontend.load_state_dict(parts.frontend_tensors)
+    network = build_model(config, int(parts.meta["num_features"]), parts.tokenizer.vocab_size)
+    try:
+        network.load_state_dict(parts.tensors)
+    except RuntimeError as error:
+        raise DataError(
+            f"the model's tensors do not fit its configuration: {str(error).splitlines()[-1].strip()}", where=str(folder)
+        ) from error
+    return LoadedModel(config, network.eval(), parts.tokenizer, frontend)

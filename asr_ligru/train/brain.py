@@ -1,0 +1,243 @@
+"""The training loop: SpeechBrain's ``Brain`` with what it gets wrong for these models corrected.
+
+Corrected here: all parameter groups are clipped, and ``max_grad_norm=None`` turns clipping off (a negative value
+would reverse the gradient); the last, incomplete group of accumulated batches is used; a non-finite loss or gradient
+stops before the update; an epoch can be continued at any batch with the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from asr_ligru import torchaudio_import
+from asr_ligru.config import Config
+from asr_ligru.data.batching import BatchPlan, EpochBatches
+from asr_ligru.data.dataset import Example, SpeechDataset, collate
+from asr_ligru.decode.greedy import best_paths
+from asr_ligru.models.ctc import CtcModel
+from asr_ligru.score.wer import score
+from asr_ligru.train import nonfinite
+from asr_ligru.train.corpus import Corpus
+from asr_ligru.train.interrupt import Interrupted, StopRequest
+from asr_ligru.train.loss import ctc_losses, per_token
+from asr_ligru.train.optim import Schedule, build_optimizer
+from asr_ligru.train.progress import ProgressBar
+from asr_ligru.train.state import RunState
+from asr_ligru.typing import Batch
+
+torchaudio_import.ensure()
+from speechbrain.core import Brain, Stage  # noqa: E402  (after torchaudio can be imported)
+
+Predictions = tuple[Tensor, Tensor]
+
+
+class AsrBrain(Brain):  # type: ignore[misc]
+    """Trains a model on a corpus.
+
+    Args:
+        config: of the run.
+        model: what is trained.
+        corpus: what it is trained on.
+        state: where the run stands; changed as it goes on.
+        device: "cpu" or "cuda:N".
+        save: called when the run should be saved, with whether an evaluation has just been made.
+        stop: says when a signal came.
+        bar: over epochs.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        model: CtcModel,
+        corpus: Corpus,
+        state: RunState,
+        *,
+        device: str,
+        run_dir: Path,
+        save: Callable[[bool], None],
+        stop: StopRequest,
+        bar: ProgressBar,
+    ) -> None:
+        train = config.train
+        super().__init__(
+            modules={"model": model},
+            opt_class=lambda parameters: build_optimizer(parameters, train, train.lr * config.cell.lr_scale),
+            run_opts={"device": device, "precision": train.precision, "eval_precision": "fp32"},
+        )
+        self.config, self.corpus, self.state, self.run_dir = config, corpus, state, run_dir
+        self.save, self.stop, self.bar = save, stop, bar
+        self.schedule = Schedule(train)
+        plan = BatchPlan(train.batch_frames, train.max_batch_size, config.seed, train.curriculum_start_frames)
+        self.train_batches = EpochBatches(plan, corpus.train.num_frames)
+        self.dev_batches = EpochBatches(plan, corpus.dev.num_frames)
+        self.hyps: dict[str, str] = {}  # of the evaluation under way
+        self.init_optimizers()
+
+    def run(self) -> None:
+        """Train until the last epoch, the step limit or no more improvement.
+
+        Raises:
+            DivergedError: a loss or gradient was not finite.
+            Interrupted: a signal came; a checkpoint was written.
+        """
+        corpus, seed = self.corpus, self.config.seed
+        train = SpeechDataset(
+            corpus.train.utterances, corpus.train.tokens, corpus.source, seed, self.config.train.augment
+        )
+        dev = SpeechDataset(corpus.dev.utterances, corpus.dev.tokens, corpus.source)
+        self.fit(self._epochs(), self._loader(train, self.train_batches), self._loader(dev, self.dev_batches), False)
+
+    def on_fit_start(self) -> None:
+        """Do nothing: optimisers exist since construction and the checkpoint was loaded into them."""
+
+    def compute_forward(self, batch: Batch, stage: Stage) -> Predictions:
+        """Return log probabilities and their lengths."""
+        log_probs, lens = self.modules.model(batch.feats.to(self.device), batch.feat_lens)
+        return log_probs, lens
+
+    def compute_objectives(self, predictions: Predictions, batch: Batch, stage: Stage) -> Tensor:
+        """Return the loss of each utterance, (B,) float32 nats."""
+        return ctc_losses(*predictions, batch)
+
+    def fit_batch(self, batch: Batch) -> Tensor:
+        """Use one batch; update the parameters when its group of accumulated batches is complete."""
+        done, total = self.state.position, len(self.train_batches.batches)
+        group = self.config.train.accumulate
+        size = min(group, total - done // group * group)  # the last group may be smaller
+        buffers = [b.clone() for b in self.modules.buffers()]
+        with self.training_ctx:
+            predictions = self.compute_forward(batch, Stage.TRAIN)
+        losses = self.compute_objectives(predictions, batch, Stage.TRAIN)
+        loss = per_token(losses, batch)
+        finite = bool(torch.isfinite(loss))
+        if finite:
+            (loss / size).backward()
+        if finite and (done % group == size - 1 or done + 1 == total):
+            finite = self._update()
+        if not finite:
+            for buffer, before in zip(self.modules.buffers(), buffers, strict=True):
+                buffer.copy_(before)
+            nonfinite.report(self, batch, losses)
+        self.state.position += 1
+        return loss.detach()
+
+    def evaluate_batch(self, batch: Batch, stage: Stage) -> Tensor:
+        """Decode a development batch into ``hyps`` and return the sum of its losses."""
+        with torch.no_grad():
+            predictions = self.compute_forward(batch, stage)
+            losses = self.compute_objectives(predictions, batch, stage)
+        for utt_id, path in zip(batch.utt_ids, best_paths(*predictions), strict=True):
+            self.hyps[utt_id] = self.corpus.tokenizer.decode(path.tokens)
+        return losses.sum().cpu()
+
+    def _epochs(self) -> Iterator[int]:
+        state, train = self.state, self.config.train
+        if state.epoch > 1 or state.position:
+            self.bar.resume_at(self._done())
+        while state.epoch <= train.epochs and not self._enough():
+            yield state.epoch  # which ``_fit_valid`` counts up
+
+    def _enough(self) -> bool:
+        train, state = self.config.train, self.state
+        limit = train.max_steps is not None and state.step >= train.max_steps
+        return limit or (train.early_stopping is not None and state.since_best() >= train.early_stopping)
+
+    def _fit_train(self, train_set: DataLoader[Example], epoch: int, enable: bool) -> None:
+        state = self.state
+        self.modules.train()
+        self.train_batches.set_epoch(epoch, state.position)
+        saved_at = time.monotonic()
+        started = time.monotonic()
+        for batch in train_set:
+            loss = self.fit_batch(batch)
+            if math.isfinite(float(loss)):
+                state.loss_sum, state.loss_count = state.loss_sum + float(loss), state.loss_count + 1
+            state.train_s, started = state.train_s + time.monotonic() - started, time.monotonic()
+            self.bar.advance_to(self._done(), self._note())
+            if self.stop.signum is not None:
+                self.save(False)
+                raise Interrupted(self.stop.signum)
+            if self.config.train.max_steps is not None and state.step >= self.config.train.max_steps:
+                break
+            if time.monotonic() - saved_at > self.config.train.save_every_s > 0:
+                self.save(False)
+                saved_at = time.monotonic()
+
+    def _fit_valid(self, valid_set: DataLoader[Example], epoch: int, enable: bool) -> None:
+        train, state = self.config.train, self.state
+        metrics: dict[str, Any] = {
+            "epoch": epoch,
+            "step": state.step,
+            "train_loss": state.loss_sum / max(1, state.loss_count),
+            "lr": self.optimizer.param_groups[0]["lr"],
+            "grad_norm": state.grad_norm,
+            "skipped_batches": state.skipped,
+            "left_out": len(self.corpus.train.utterances) - sum(map(len, self.train_batches.batches)),
+        }
+        evaluated = epoch % train.eval_every == 0 or epoch == train.epochs or self._enough()
+        if evaluated:
+            metrics |= self.evaluate_dev(valid_set)
+            self.schedule.observe(metrics["dev_wer"])
+        metrics["growth"] = getattr(self.modules.model.encoder, "growth", lambda: None)()
+        state.metrics.append(metrics)
+        self.bar.advance_to(self._done(), self._note())
+        state.start_epoch(epoch + 1)
+        self.save(evaluated)
+        if self.stop.signum is not None:
+            raise Interrupted(self.stop.signum)
+
+    def evaluate_dev(self, loader: DataLoader[Example] | None = None) -> dict[str, float]:
+        """Return loss for each token and WER (a fraction) of the development set."""
+        dev = self.corpus.dev
+        if loader is None:
+            loader = self._loader(SpeechDataset(dev.utterances, dev.tokens, self.corpus.source), self.dev_batches)
+        self.hyps = {}
+        self.modules.eval()
+        self.dev_batches.set_epoch(0)
+        total = sum(float(self.evaluate_batch(batch, Stage.VALID)) for batch in loader)
+        tokens = sum(map(len, dev.tokens))
+        words = score({u.utt_id: u.text for u in dev.utterances}, self.hyps).words
+        return {"dev_loss": total / max(1, tokens), "dev_wer": words.errors / words.ref}
+
+    def _update(self) -> bool:
+        """Clip, step and clear the gradients; False, and no step, when they are not finite."""
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        limit = self.config.train.max_grad_norm
+        norm = torch.nn.utils.clip_grad_norm_(parameters, math.inf if limit is None else limit)
+        if not torch.isfinite(norm):
+            return False
+        self._set_lr()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.state.grad_norm = float(norm)
+        self.state.step += 1
+        return True
+
+    def _set_lr(self) -> None:
+        base = self.config.train.lr * self.config.cell.lr_scale
+        factor = self.schedule.at((self._done() + 1 / len(self.train_batches.batches)) / self.config.train.epochs)
+        for group in self.optimizer.param_groups:
+            group["lr"] = base * factor
+
+    def _done(self) -> float:
+        """Return how many epochs are done, with the fraction of the one under way."""
+        return self.state.epoch - 1 + self.state.position / max(1, len(self.train_batches.batches))
+
+    def _note(self) -> str:
+        state = self.state
+        best = state.best_wer()
+        wer = "" if best is None else f" dev WER {100 * state.last_wer():.1f} % (best {100 * best:.1f})"
+        return f"loss {state.loss_sum / max(1, state.loss_count):.3f}{wer}"
+
+    def _loader(self, dataset: SpeechDataset, batches: EpochBatches) -> DataLoader[Example]:
+        return DataLoader(
+            dataset, batch_sampler=batches, collate_fn=collate, num_workers=self.config.train.num_workers
+        )

@@ -1,0 +1,151 @@
+"""A corpus made ready to train on: every unusable utterance found, counted and recorded beforehand."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from asr_ligru.config import Config, CorpusConfig
+from asr_ligru.data.manifest import read_manifest
+from asr_ligru.data.source import BadUtterance, FeatureSource
+from asr_ligru.errors import DataError
+from asr_ligru.safety import atomic_write
+from asr_ligru.text.lexicon import Lexicon
+from asr_ligru.text.normalize import normalize
+from asr_ligru.text.tokenizer import Tokenizer, build_tokenizer
+from asr_ligru.text.targets import ctc_feasible
+from asr_ligru.train.progress import ProgressBar
+from asr_ligru.typing import Utterance
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Split:
+    """A usable part of a corpus: utterances, their frames at normal speed and their target ids."""
+
+    utterances: list[Utterance]
+    num_frames: list[int]
+    tokens: list[list[int]]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a run trains on.
+
+    Attributes:
+        train: the training utterances.
+        dev: those that every decision is made on.
+        source: where features come from, its normalisation fitted on ``train``.
+        tokenizer: the output units.
+        lexicon: pronunciations, where the corpus has them.
+        bad: what was left out, and why.
+    """
+
+    train: Split
+    dev: Split
+    source: FeatureSource
+    tokenizer: Tokenizer
+    lexicon: Lexicon | None
+    bad: list[BadUtterance]
+
+
+def load_split(corpus: CorpusConfig, name: str, limit: int | None = None) -> list[Utterance]:
+    """Read a split's manifest with its texts normalised.
+
+    Raises:
+        DataError: the corpus was not prepared, or its manifest is malformed.
+    """
+    path = Path(corpus.dir) / f"{name}.jsonl"
+    if not path.is_file():
+        raise DataError(
+            f"corpus {corpus.name!r} is not prepared: there is no {path}",
+            where="corpus.dir",
+            fix=f"asr-ligru prepare {corpus.name} --root FOLDER",
+        )
+    utterances = read_manifest(path)[:limit]
+    return [replace(u, text=normalize(u.text, corpus.normalize)) for u in utterances]
+
+
+def load_corpus(
+    config: Config, cache_dir: Path | None, output_length: Callable[[int], int], bars: Callable[[str, int], ProgressBar]
+) -> Corpus:
+    """Load, check and index the training and development sets.
+
+    Args:
+        config: of the run.
+        cache_dir: where raw features are kept.
+        output_length: frames of the model's output for so many frames of features.
+        bars: makes a progress bar from a label and a total.
+
+    Raises:
+        DataError: texts with characters outside the inventory, too many unusable utterances, or none left.
+    """
+    corpus, limit = config.corpus, config.train.max_utterances
+    source = FeatureSource(config.features, corpus, cache_dir)
+    lexicon_path = Path(corpus.dir) / "lexicon.txt"
+    lexicon = Lexicon.read(lexicon_path) if lexicon_path.is_file() else None
+    splits = {name: load_split(corpus, split, limit) for name, split in (("train", corpus.train), ("dev", corpus.dev))}
+    texts = [u.text for u in splits["train"] if u.text]
+    tokenizer = build_tokenizer(config.tokens, texts, lexicon)
+    fastest = max((1.0, *config.train.augment.speed))
+    bad: list[BadUtterance] = []
+    ready = {}
+    for name, utterances in splits.items():
+        spoken, silent = _split_by_text(utterances) if name == "train" else (utterances, [])
+        with bars(f"reading {name}", len(spoken)) as bar:
+            good, unreadable = source.scan(spoken, fit=name == "train", tick=bar.tick)
+        _check_rate(len(unreadable), len(utterances), corpus)
+        speed = fastest if name == "train" else 1.0
+        ready[name], short = _tokenise(good, tokenizer, lambda n, speed=speed: output_length(int(n / speed)))
+        bad += [*silent, *unreadable, *short]
+        if not ready[name].utterances:
+            raise DataError(f"no usable utterance in split {name!r} of {len(utterances)}", fix=_summary(bad))
+    return Corpus(ready["train"], ready["dev"], source, tokenizer, lexicon, bad)
+
+
+def write_bad(path: Path, bad: Sequence[BadUtterance]) -> None:
+    """Write the records of what was left out, one JSON object a line."""
+    atomic_write(path, "".join(json.dumps(b.to_json(), ensure_ascii=False) + "\n" for b in bad))
+
+
+def _split_by_text(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[BadUtterance]]:
+    silent = [BadUtterance(u.utt_id, "text", "empty transcript", str(u.audio_path)) for u in utterances if not u.text]
+    return [u for u in utterances if u.text], silent
+
+
+def _tokenise(
+    good: Sequence[tuple[Utterance, int]], tokenizer: Tokenizer, output_length: Callable[[int], int]
+) -> tuple[Split, list[BadUtterance]]:
+    encoded = tokenizer.encode_all([u for u, _ in good])
+    for item, count in encoded.unknown.items():
+        log.warning("%s %r is unknown: %s %d times", tokenizer.item, item, tokenizer.unknown, count)
+    split, short = Split([], [], []), []
+    for utterance, frames in good:
+        tokens = encoded.tokens[utterance.utt_id]
+        if ctc_feasible(output_length(frames), tokens):
+            split.utterances.append(utterance)
+            split.num_frames.append(frames)
+            split.tokens.append(tokens)
+        else:
+            reason = f"{len(tokens)} tokens do not fit in {output_length(frames)} output frames"
+            short.append(BadUtterance(utterance.utt_id, "length", reason, str(utterance.audio_path)))
+    return split, short
+
+
+def _check_rate(unreadable: int, total: int, corpus: CorpusConfig) -> None:
+    # One is always borne: a single bad file must not cost a small corpus its run.
+    if unreadable > max(1, corpus.max_bad_rate * total):
+        raise DataError(
+            f"{unreadable} of {total} utterances are unusable, allowed are {corpus.max_bad_rate:.2%}",
+            where="corpus.max_bad_rate",
+            fix=f"asr-ligru validate {corpus.dir}; repair the files or raise the limit",
+        )
+
+
+def _summary(bad: Sequence[BadUtterance]) -> str:
+    return "; ".join(f"{count} x {stage}" for stage, count in Counter(b.stage for b in bad).items())

@@ -1,0 +1,85 @@
+"""The end of a run: the final model scored from audio, and one record of everything a table needs."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from asr_ligru.config import Config
+from asr_ligru.data.source import BadUtterance
+from asr_ligru.decode.run import Timing, decode_utterances
+from asr_ligru.models.load import load_model
+from asr_ligru.safety import atomic_write
+from asr_ligru.score.wer import score
+from asr_ligru.train.commit_id import source_commit
+from asr_ligru.train.corpus import load_split
+from asr_ligru.train.progress import ProgressBar
+from asr_ligru.train.state import RunState
+from asr_ligru.typing import Hypothesis, Utterance
+
+
+def score_and_record(
+    run_dir: Path, config: Config, state: RunState, *, dev_wer: float, command: str, bad: Sequence[BadUtterance]
+) -> None:
+    """Decode and score the split that ``decode.split`` names, then write ``run.json``, which ends the run.
+
+    Args:
+        run_dir: holds ``model``; gets ``hyp.jsonl``, ``wer.json`` and ``run.json``.
+        config: of the run.
+        state: at the end of training.
+        dev_wer: of the final model, a fraction.
+        command: what the user typed.
+        bad: utterances left out of training.
+    """
+    model = load_model(run_dir)
+    timing = Timing()
+    if config.decode.split != "none":
+        utterances = load_split(config.corpus, getattr(config.corpus, config.decode.split))
+        with ProgressBar(f"scoring {config.decode.split}", len(utterances), config.train.progress, leave=False) as bar:
+            hyps, timing = decode_utterances(
+                model, utterances, batch_frames=config.decode.batch_frames, tick=bar.tick
+            )
+        write_scores(run_dir, utterances, hyps, config.corpus.normalize)
+    best = state.evaluated()[0]
+    record: dict[str, Any] = {
+        "run": config.run_name,
+        "cell": config.cell.name,
+        "features": config.features.label,
+        "tokens": config.tokens.name,
+        "corpus": config.corpus.name,
+        "split": config.decode.split,
+        "seed": config.seed,
+        "parameters": model.network.num_parameters(),
+        "rtf": timing.rtf,
+        "train_s": state.train_s,
+        "epochs": len(state.metrics),
+        "best_epoch": best["epoch"],
+        "dev_wer": dev_wer,
+        "left_out": len(bad),
+        "skipped_batches": state.skipped,
+        "commit": source_commit(),
+        "command": command,
+        "hardware": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
+        "status": "done",
+        "synthetic": config.corpus.name == "demo",
+    }
+    atomic_write(run_dir / "run.json", json.dumps(record, indent=1, ensure_ascii=False))
+
+
+def write_scores(folder: Path, utterances: Sequence[Utterance], hyps: Sequence[Hypothesis], profile: str) -> None:
+    """Write ``hyp.jsonl`` (in manifest order) and ``wer.json``."""
+    refs = {u.utt_id: u.text for u in utterances}
+    lines = [
+        json.dumps({"id": h.utt_id, "ref": refs[h.utt_id], "hyp": h.text, "status": h.status}, ensure_ascii=False)
+        for h in hyps
+    ]
+    atomic_write(folder / "hyp.jsonl", "\n".join(lines) + "\n")
+    scores = score(
+        refs, {h.utt_id: h.text for h in hyps}, profile=profile, speakers={u.utt_id: u.speaker for u in utterances}
+    )
+    atomic_write(folder / "wer.json", json.dumps(scores.to_json(), indent=1, ensure_ascii=False))

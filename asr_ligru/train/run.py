@@ -1,0 +1,230 @@
+"""One run from a configuration to a scored model folder. The same configuration again goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asr_ligru.config import Config, as_dict
+from asr_ligru.errors import ConfigError
+from asr_ligru.models.build import build_model
+from asr_ligru.models.folder import write_model_folder
+from asr_ligru.nn.frontend import StackFrames
+from asr_ligru.safety import atomic_write, read_json
+from asr_ligru.train import checkpoint
+from asr_ligru.train.brain import AsrBrain
+from asr_ligru.train.corpus import Corpus, load_corpus, write_bad
+from asr_ligru.train.finish import score_and_record
+from asr_ligru.train.interrupt import StopRequest
+from asr_ligru.train.lock import run_lock
+from asr_ligru.train.progress import ProgressBar
+from asr_ligru.train.state import RunState
+
+log = logging.getLogger(__name__)
+
+# Keys that must stay as they were when a run is continued, because its parameters or targets depend on them.
+ARCHITECTURE = ("cell", "model", "features", "tokens", "corpus", "seed")
+_MAY_CHANGE = ("cell.backend", "cell.lr_scale", "features.cache", "corpus.dir", "corpus.max_bad_rate")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder and what belongs in it."""
+
+    config: Config
+    dir: Path
+    command: str
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.dir / "checkpoints"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return (self.dir / "run.json").is_file()
+
+
+def train(config: Config, command: str = "") -> Path:
+    """Train, average, score: everything a recipe says.
+
+    Args:
+        config: of the run; ``exp_dir`` names its folder.
+        command: what the user typed, recorded with the results.
+
+    Returns:
+        The run's folder, with ``model/``, ``metrics.jsonl``, ``wer.json``, ``hyp.jsonl`` and ``run.json``.
+
+    Raises:
+        ConfigError: the folder is in use or holds a run of another architecture.
+        DataError: the corpus is unusable.
+        DivergedError: a loss or gradient was not finite.
+    """
+    run = Run(config, Path(config.exp_dir), command)
+    with run_lock(run.dir), StopRequest() as stop:
+        _check_same_architecture(run)
+        if run.finished:
+            log.info("%s is finished", run.dir)
+            return run.dir
+        atomic_write(run.dir / "config.json", json.dumps(as_dict(config), indent=1, ensure_ascii=False))
+        _set_threads(config)
+        torch.manual_seed(config.seed)
+        corpus = _load(run)
+        _fit(run, corpus, stop)
+    return run.dir
+
+
+def _fit(run: Run, corpus: Corpus, stop: StopRequest) -> None:
+    config = run.config
+    model = build_model(config, corpus.source.frontend.size, corpus.tokenizer.vocab_size)
+    state = RunState()
+    label = config.cell.name
+    with ProgressBar(label, config.train.epochs, config.train.progress) as bar:
+        brain = AsrBrain(
+            config,
+            model,
+            corpus,
+            state,
+            device=device(config.train.device),
+            run_dir=run.dir,
+            save=lambda evaluated: save(run, brain),
+            stop=stop,
+            bar=bar,
+        )
+        _resume(run, brain)
+        brain.run()
+    tensors, dev_wer = _choose_weights(run, brain)
+    model.load_state_dict(tensors)
+    write_model_folder(
+        run.dir / "model",
+        tensors=tensors,
+        meta={"config": as_dict(config), "num_features": corpus.source.frontend.size},
+        tokenizer=corpus.tokenizer,
+        frontend_tensors=corpus.source.frontend.state_dict(),
+        lexicon_path=Path(config.corpus.dir) / "lexicon.txt" if corpus.lexicon else None,
+    )
+    score_and_record(run.dir, config, state, dev_wer=dev_wer, command=run.command, bad=corpus.bad)
+
+
+def save(run: Run, brain: AsrBrain) -> None:
+    """Commit a checkpoint, then metrics, then drop checkpoints that are neither newest nor among the best."""
+    state, config = brain.state, run.config
+    named = dict(brain.modules.model.named_parameters())
+    optimizer, groups = checkpoint.flatten_optimizer(brain.optimizer, named)
+    tensors: dict[str, dict[str, Tensor]] = {
+        "model": brain.modules.model.state_dict(),
+        "optimizer": optimizer,
+        "rng": checkpoint.rng_state(),
+    }
+    meta = {"run": state.to_json(), "schedule": brain.schedule.state(), "optimizer": groups}
+    checkpoint.commit(run.checkpoints, state.step, tensors, meta)
+    _write_metrics(run.dir, state)
+    best = {m["step"] for m in state.evaluated()[: config.train.average_best]}
+    checkpoint.retain(run.checkpoints, best | {state.step})
+
+
+def device(name: str) -> str:
+    """Return "cpu" or "cuda:0" for ``auto``, and ``name`` itself when the machine has it.
+
+    Raises:
+        ConfigError: there is no such device.
+    """
+    if name == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    if name != "cpu" and not (name.startswith("cuda") and torch.cuda.is_available()):
+        raise ConfigError(f"no device {name!r} here", where="train.device", fix="train.device=auto")
+    return "cuda:0" if name == "cuda" else name
+
+
+def _load(run: Run) -> Corpus:
+    config = run.config
+    cache = Path(config.corpus.dir) / "features" if config.features.cache else None
+    bars = partial(ProgressBar, enabled=config.train.progress, leave=False)
+    corpus = load_corpus(config, cache, StackFrames(config.model.stack_frames).output_length, bars)
+    write_bad(run.dir / "bad_utterances.jsonl", corpus.bad)
+    if corpus.bad:
+        first = corpus.bad[0]
+        log.warning(
+            "%d utterances left out, such as %s (%s); all in %s",
+            len(corpus.bad), first.utt_id, first.reason, run.dir / "bad_utterances.jsonl",
+        )  # fmt: skip
+    return corpus
+
+
+def _check_same_architecture(run: Run) -> None:
+    path = run.dir / "config.json"
+    if not path.is_file():
+        return
+    old, new = _flat(read_json(path)), _flat(as_dict(run.config))
+    changed = [
+        f"{key}: {old.get(key)!r} -> {new.get(key)!r}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key) and key.split(".")[0] in ARCHITECTURE and key not in _MAY_CHANGE
+    ]
+    if changed:
+        raise ConfigError(
+            "the run folder holds a run of another architecture: " + "; ".join(changed),
+            where=str(run.dir),
+            fix="choose another folder with exp_dir=FOLDER, or restore those keys",
+        )
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _set_threads(config: Config) -> None:
+    if config.train.threads:
+        torch.set_num_threads(config.train.threads)
+    if config.train.deterministic:
+        torch.use_deterministic_algorithms(True)
+
+
+def _resume(run: Run, brain: AsrBrain) -> None:
+    found = checkpoint.latest(run.checkpoints)
+    if found is None:
+        return
+    brain.modules.model.load_state_dict(found.tensors["model"])
+    named = dict(brain.modules.model.named_parameters())
+    checkpoint.restore_optimizer(brain.optimizer, named, found.tensors["optimizer"], found.state["optimizer"])
+    checkpoint.set_rng_state(found.tensors["rng"])
+    for key, value in found.state["run"].items():
+        setattr(brain.state, key, value)
+    brain.schedule.restore(found.state["schedule"])
+    _write_metrics(run.dir, brain.state)
+    brain.bar.write(f"resuming {run.dir} at epoch {brain.state.epoch}, step {brain.state.step}")
+
+
+def _write_metrics(run_dir: Path, state: RunState) -> None:
+    atomic_write(run_dir / "metrics.jsonl", "".join(json.dumps(m) + "\n" for m in state.metrics))
+
+
+def _choose_weights(run: Run, brain: AsrBrain) -> tuple[dict[str, Tensor], float]:
+    """Return the average of the best checkpoints, or the best one where that is better on the development set."""
+    records = brain.state.evaluated()[: run.config.train.average_best]
+    states = [checkpoint.load(checkpoint.folder_of(run.checkpoints, m["step"])).tensors["model"] for m in records]
+    best_wer = float(records[0]["dev_wer"])
+    if len(states) == 1:
+        return states[0], best_wer
+    mean = {name: _mean([state[name] for state in states]) for name in states[0]}
+    brain.modules.model.load_state_dict(mean)
+    mean_wer = brain.evaluate_dev()["dev_wer"]
+    return (mean, mean_wer) if mean_wer <= best_wer else (states[0], best_wer)
+
+
+def _mean(tensors: Sequence[Tensor]) -> Tensor:
+    if not tensors[0].is_floating_point():
+        return tensors[0]
+    return torch.stack([t.double() for t in tensors]).mean(dim=0).to(tensors[0].dtype)

@@ -1,0 +1,59 @@
+"""Where a run stands: what a checkpoint holds beside tensors."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass
+class RunState:
+    """Counters and metrics of a run.
+
+    Attributes:
+        epoch: the epoch under way, from 1.
+        position: batches of it that are done.
+        step: updates made.
+        loss_sum: sum of this epoch's batch losses, and ``loss_count`` how many.
+        grad_norm: of the last update, before clipping.
+        skipped: batches left out because something was not finite.
+        train_s: seconds spent in training, over all sittings.
+        metrics: one record for each finished epoch.
+    """
+
+    epoch: int = 1
+    position: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    grad_norm: float = 0.0
+    skipped: int = 0
+    train_s: float = 0.0
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Begin an epoch."""
+        self.epoch, self.position = epoch, 0
+        self.loss_sum, self.loss_count = 0.0, 0
+
+    def evaluated(self) -> list[dict[str, Any]]:
+        """Return the records with a development WER, best first (of equals, the latest)."""
+        return sorted((m for m in self.metrics if "dev_wer" in m), key=lambda m: (m["dev_wer"], -m["epoch"]))
+
+    def best_wer(self) -> float | None:
+        """Return the lowest development WER so far, a fraction."""
+        records = self.evaluated()
+        return records[0]["dev_wer"] if records else None
+
+    def last_wer(self) -> float:
+        """Return the latest development WER, a fraction."""
+        return float(next(m["dev_wer"] for m in reversed(self.metrics) if "dev_wer" in m))
+
+    def since_best(self) -> int:
+        """Return how many evaluations ago the best one was."""
+        records = [m["dev_wer"] for m in self.metrics if "dev_wer" in m]
+        return len(records) - 1 - records.index(min(records)) if records else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return asdict(self)
