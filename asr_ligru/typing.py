@@ -30,6 +30,27 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True)
+class BadUtterance:
+    """An utterance that is left out, and why; a line of ``bad_utterances.jsonl``.
+
+    Attributes:
+        utt_id: its id.
+        stage: where it was found out ("prepare", "audio", "text", "length").
+        reason: one line.
+        path: its audio file.
+    """
+
+    utt_id: str
+    stage: str
+    reason: str
+    path: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return the record with the keys it has in the file."""
+        return {"id": self.utt_id, "stage": self.stage, "reason": self.reason, "path": self.path}
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Utterances padded to a common length.
 

@@ -12,7 +12,7 @@ from typing import Any
 from asr_ligru.errors import DataError
 from asr_ligru.registry import nearest
 from asr_ligru.safety import atomic_write, printable
-from asr_ligru.typing import Utterance
+from asr_ligru.typing import BadUtterance, Utterance
 
 MAX_FINDINGS = 50
 _MAX_LINE_BYTES = 1 << 20
@@ -88,6 +88,16 @@ def write_manifest(path: str | os.PathLike[str], utterances: Iterable[Utterance]
     folder = path.parent.resolve()
     lines = [json.dumps(_record(utterance, folder), ensure_ascii=False) for utterance in utterances]
     atomic_write(path, "".join(f"{_LINE_BREAKERS.sub(_escape, line)}\n" for line in lines))
+
+
+def write_bad_utterances(path: str | os.PathLike[str], bad: Iterable[BadUtterance]) -> None:
+    """Write the records of what was left out, one JSON object a line.
+
+    Raises:
+        EnvironmentError_: the file cannot be written.
+    """
+    lines = (json.dumps(record.to_json(), ensure_ascii=False) for record in bad)
+    atomic_write(Path(path), "".join(f"{_LINE_BREAKERS.sub(_escape, line)}\n" for line in lines))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -1,0 +1,95 @@
+"""What the recipes of ``recipes/`` share: finding a corpus in a folder and reading its text files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from asr_ligru.errors import DataError
+from asr_ligru.safety import printable
+from asr_ligru.typing import BadUtterance, Utterance
+
+AUDIO_SUFFIXES = (".sph", ".wav", ".flac", ".raw")
+TO_MEASURE = 0.0  # the duration of an utterance that is a whole file: preparing measures it
+_MAX_TEXT_BYTES = 256 << 20
+
+
+@dataclass
+class Listing:
+    """What a recipe found in a corpus folder.
+
+    Attributes:
+        splits: utterances by the name of their split, which may contain one ``/``; a duration of ``TO_MEASURE``
+            stands for the whole file.
+        left_out: what the corpus holds but no split takes, with the reason.
+        lexicon: pronunciations, lines ``WORD phone phone ...``; empty when the corpus has none.
+    """
+
+    splits: dict[str, list[Utterance]]
+    left_out: list[BadUtterance] = field(default_factory=list)
+    lexicon: list[str] = field(default_factory=list)
+
+
+def find_folder(root: Path, mark: str, depth: int = 2) -> Path:
+    """Return the folder, ``root`` or the nearest below it, that contains ``mark``.
+
+    Args:
+        root: where the user said the corpus is.
+        mark: a relative path that every copy of the corpus has.
+        depth: how many folders down to look.
+
+    Raises:
+        DataError: no such folder, an empty folder, or no ``mark`` in it.
+    """
+    if not root.is_dir():
+        found = "a file" if root.exists() else "nothing"
+        raise DataError(f"expected the folder of a corpus, found {found}", where=str(root), fix=_FIX)
+    level = [root]
+    for _ in range(depth + 1):
+        for folder in level:
+            if (folder / mark).exists():
+                return folder
+        level = [child for folder in level for child in _children(folder) if child.is_dir()]
+    names = ", ".join(printable(child.name) for child in islice(_children(root), 8))
+    found = f"found {names}" if names else "the folder is empty"
+    raise DataError(f"expected {mark} in the corpus folder; {found}", where=str(root), fix=_FIX)
+
+
+def find_audio(folder: Path, stem: str, suffixes: Sequence[str] = AUDIO_SUFFIXES) -> Path:
+    """Return the audio file called ``stem``; where there is none, the first path that it could have."""
+    candidates = [folder / f"{stem}{suffix}" for suffix in suffixes]
+    return next((path for path in candidates if path.is_file()), candidates[0])
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (number from 1, line without surrounding blanks) of a UTF-8 text file, blank lines left out.
+
+    Raises:
+        DataError: absent, not UTF-8, or larger than 256 MiB.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_TEXT_BYTES + 1)
+        if len(data) > _MAX_TEXT_BYTES:
+            raise DataError(f"text file larger than {_MAX_TEXT_BYTES >> 20} MiB", where=str(path))
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"cannot read: {error.strerror}", where=str(path), fix=_FIX) from error
+    except UnicodeDecodeError as error:
+        what = f"expected UTF-8 text, got byte {data[error.start]:#04x} at position {error.start}"
+        raise DataError(what, where=str(path), fix="convert the file to UTF-8") from error
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield number, line.strip()
+
+
+_FIX = "give the corpus's own folder with --root, or get it with --download"
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"cannot list the folder: {error.strerror}", where=str(folder)) from error

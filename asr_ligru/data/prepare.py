@@ -1,0 +1,169 @@
+"""From a corpus folder to manifests, with every unusable file recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from asr_ligru import resources
+from asr_ligru.data import audio
+from asr_ligru.data.download import Download, Open, download_corpus
+from asr_ligru.data.layout import TO_MEASURE, Listing
+from asr_ligru.data.manifest import write_bad_utterances, write_manifest
+from asr_ligru.errors import ConfigError, DataError
+from asr_ligru.registry import nearest
+from asr_ligru.safety import atomic_write, printable
+from asr_ligru.safety.files import write_errors
+from asr_ligru.typing import BadUtterance, Utterance
+
+CORPORA = ("demo", "an4", "fsdd", "yesno", "mini_librispeech")  # the closed table: preparing runs a recipe's code
+
+
+@dataclass(frozen=True)
+class SplitCount:
+    """How much a split holds."""
+
+    utterances: int
+    hours: float
+    speakers: int
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What ``prepare_corpus`` did.
+
+    Attributes:
+        corpus: its name.
+        out: where the manifests are.
+        manifests: path by split.
+        counts: size by split.
+        left_out: what no split holds, and why.
+        lexicon_entries: pronunciations written.
+        downloads: archives fetched or found, with their checksums.
+    """
+
+    corpus: str
+    out: Path
+    manifests: dict[str, Path]
+    counts: dict[str, SplitCount]
+    left_out: list[BadUtterance]
+    lexicon_entries: int
+    downloads: list[Download]
+
+    def render(self) -> str:
+        """Return the report as text of at most 80 columns, safe to print."""
+        lines = [f"{'split':<24} {'utterances':>10} {'hours':>8} {'speakers':>9}"]
+        for split, count in self.counts.items():
+            lines.append(f"{split:<24} {count.utterances:>10} {count.hours:>8.3f} {count.speakers:>9}")
+        if self.lexicon_entries:
+            lines.append(f"lexicon.txt: {self.lexicon_entries} pronunciations")
+        for download in self.downloads:
+            lines += [f"sha256 {download.sha256}", f"  {download.check}", f"  {download.url}"]
+        for bad in self.left_out[:5]:
+            lines.append(printable(f"left out: {bad.utt_id or bad.path}: {bad.reason}"))
+        if self.left_out:
+            lines.append(f"{len(self.left_out)} left out, all in {self.out / 'bad_utterances.jsonl'}")
+        return "\n".join(lines)
+
+
+def prepare_corpus(
+    name: str,
+    root: Path | None,
+    out: Path,
+    download: bool = False,
+    *,
+    tick: Callable[[], object] = lambda: None,
+    opener: Open | None = None,
+) -> Preparation:
+    """Write ``<out>/<split>.jsonl``, ``lexicon.txt``, ``prepare.json`` and ``bad_utterances.jsonl``.
+
+    Every audio file is decoded once. One that cannot be is recorded and left out; the rest is kept.
+
+    Args:
+        name: one of ``CORPORA``.
+        root: the corpus folder; None for one that is downloaded or made.
+        out: made if need be.
+        download: fetch the corpus into ``<out>/download``.
+        tick: called after each utterance, for a progress bar.
+        opener: what opens a download, for tests.
+
+    Raises:
+        ConfigError: an unknown corpus, or both ``root`` and ``download``, or a corpus that is nowhere to be had.
+        DataError: ``root`` is missing, empty, not this corpus, or without one usable utterance.
+        EnvironmentError_: the download failed, or ``out`` cannot be written.
+    """
+    if name not in CORPORA:
+        raise ConfigError(f"unknown corpus {name!r}", fix=nearest(name, CORPORA))
+    recipe = resources.recipe_module(name)
+    archives = getattr(recipe, "ARCHIVES", ())
+    if download and (root is not None or not archives):
+        what = "give a folder or ask for the download, not both" if archives else f"{name} is not downloaded"
+        raise ConfigError(what, fix="leave out --download")
+    if root is None and archives and not download:
+        raise ConfigError(f"where is {name}?", fix=f"asr-ligru prepare {name} --root DIR, or --download")
+    with write_errors(out, 0):
+        out.mkdir(parents=True, exist_ok=True)
+    downloads = download_corpus(archives, out / "download", opener) if download else []
+    listing: Listing = recipe.prepare(root or out / "download", out)
+    return _write(name, out, _measured(listing, tick), downloads)
+
+
+def _measured(listing: Listing, tick: Callable[[], object]) -> Listing:
+    """Return the listing with durations; utterances whose audio is unusable are moved to ``left_out``."""
+    left_out = list(listing.left_out)
+    splits: dict[str, list[Utterance]] = {split: [] for split in listing.splits}
+    for split, utterances in listing.splits.items():
+        for utterance in utterances:
+            try:
+                splits[split].append(_measure(utterance))
+            except DataError as error:
+                left_out.append(BadUtterance(utterance.utt_id, "prepare", error.what, str(utterance.audio_path)))
+            tick()
+    if not any(splits.values()):
+        examples = "; ".join(printable(f"{bad.path}: {bad.reason}") for bad in left_out[:3])
+        raise DataError(f"no usable utterance in the corpus, {len(left_out)} left out: {examples}")
+    return replace(listing, splits=splits, left_out=left_out)
+
+
+def _measure(utterance: Utterance) -> Utterance:
+    if utterance.duration_s != TO_MEASURE:
+        return utterance
+    info = audio.probe(utterance.audio_path)
+    wav = audio.read(utterance.audio_path, channel="mix")
+    return replace(utterance, duration_s=len(wav) / info.sample_rate_hz)
+
+
+def _write(name: str, out: Path, listing: Listing, downloads: list[Download]) -> Preparation:
+    manifests = {split: out / f"{split}.jsonl" for split in listing.splits}
+    for split, path in manifests.items():
+        with write_errors(path.parent, 0):
+            path.parent.mkdir(exist_ok=True)
+        write_manifest(path, listing.splits[split])
+    if listing.lexicon:
+        atomic_write(out / "lexicon.txt", "".join(f"{line}\n" for line in listing.lexicon))
+    write_bad_utterances(out / "bad_utterances.jsonl", listing.left_out)
+    counts = {split: _count(utterances) for split, utterances in listing.splits.items()}
+    report = Preparation(name, out, manifests, counts, listing.left_out, len(listing.lexicon), downloads)
+    atomic_write(out / "prepare.json", json.dumps(_summary(report), ensure_ascii=False, indent=1) + "\n")
+    return report
+
+
+def _count(utterances: Iterable[Utterance]) -> SplitCount:
+    found = list(utterances)
+    hours = sum(utterance.duration_s for utterance in found) / 3600
+    return SplitCount(len(found), hours, len({utterance.speaker for utterance in found}))
+
+
+def _summary(report: Preparation) -> dict[str, object]:
+    return {
+        "corpus": report.corpus,
+        "splits": {
+            split: {"utterances": count.utterances, "hours": round(count.hours, 6), "speakers": count.speakers}
+            for split, count in report.counts.items()
+        },
+        "lexicon_entries": report.lexicon_entries,
+        "left_out": [bad.to_json() for bad in report.left_out],
+        "downloads": [vars(download) for download in report.downloads],
+    }

@@ -1,0 +1,1 @@
+"""CMU AN4: people spell names and say dates, numbers and control words."""

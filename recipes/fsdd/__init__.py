@@ -1,0 +1,1 @@
+"""Free Spoken Digit Dataset: single digits by six speakers, 8 kHz."""

@@ -1,0 +1,1 @@
+"""Mini LibriSpeech: five hours of read English books."""
