@@ -1,0 +1,24 @@
+/* Chooses the build of the core that this processor runs fastest. */
+#include "api.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT int64_t asr_ligru_abi(void) { return ASR_LIGRU_ABI; }
+
+EXPORT int64_t asr_ligru_job_bytes(void) { return (int64_t)sizeof(Job); }
+
+/* The named build, or NULL when it was not compiled or this processor cannot run it; "" is the best one. */
+EXPORT const Core *asr_ligru_core(const char *name) {
+    const int best = name[0] == '\0';
+#ifdef __x86_64__
+    __builtin_cpu_init();
+    if ((best || !strcmp(name, "avx512")) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma"))
+        return &core_avx512;
+    if ((best || !strcmp(name, "avx2")) && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &core_avx2;
+#endif
+    return best || !strcmp(name, "base") ? &core_base : NULL;
+}
