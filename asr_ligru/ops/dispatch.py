@@ -89,7 +89,7 @@ def _choose(cell: str, backend: str, device: str, dtype: torch.dtype) -> Callabl
     if backend not in ("auto", *BACKENDS):
         raise ConfigError(f"unknown backend {backend!r}", fix=nearest(backend, ("auto", *BACKENDS)))
     candidates = _FASTEST_FIRST if backend == "auto" else (backend, "stepped") if backend == "cpu" else (backend,)
-    reasons = []
+    reasons: list[str] = []
     for name in candidates:
         why_not = refusal(name, cell, device, dtype)
         if not why_not:

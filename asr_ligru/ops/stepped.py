@@ -71,7 +71,7 @@ class _Layout:
 
     def split(self, x: Tensor, dim: int) -> Tensor:
         """Undo ``join`` where the rows are axis ``dim``."""
-        return x.unflatten(dim, (self.directions, self.batch_size)) if self.shared else x
+        return torch.unflatten(x, dim, (self.directions, self.batch_size)) if self.shared else x
 
     def matrix(self, u: Tensor) -> Tensor:
         """(1, GH, H) to (GH, H) when shared."""
@@ -108,7 +108,7 @@ class _Stepped(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         u, mask, states, gates = ctx.saved_tensors
         layout: _Layout = ctx.layout
         m = None if mask is None else layout.join(mask)
@@ -132,7 +132,7 @@ def _backward(
         before, after = states[:-1][block], states[1:][block]
         factors, keep = cell.derivatives(gates[block], before, after, mask)
         k = torch.stack(factors, dim=-2)
-        flat, split = d_wx[block], d_wx[block].unflatten(-1, shape)
+        flat, split = d_wx[block], torch.unflatten(d_wx[block], -1, shape)
         frames = zip(grads[block], k, keep, flat, split, d_v[block], gates[block], before, strict=True)
         for grad, k_t, keep_t, d_flat, d_split, d_v_t, gates_t, h in reversed(list(frames)):
             d_h.add_(grad)

@@ -1,0 +1,32 @@
+"""The light Bayesian recurrent units. Their state is s = -log p, with p a probability."""
+
+from __future__ import annotations
+
+import math
+
+from asr_ligru.nn.recurrent import RecurrentLayer
+
+
+class _LiBRULayer(RecurrentLayer):
+    """What the three means share: the unbiased state to begin with is p = 0.5."""
+
+    gates = 2
+    initial_states = {"default": math.log(2.0), "zeros": 0.0, "uniform": math.log(2.0)}  # noqa: RUF012
+
+
+class LiBRUArithLayer(_LiBRULayer):
+    """LiBRU, arithmetic mean of probabilities: the paper's. Equations in ``ops.libru_arith.reference``."""
+
+    cell = "libru_arith"
+
+
+class LiBRUHarmLayer(_LiBRULayer):
+    """LiBRU, harmonic mean of probabilities. Equations in ``ops.libru_harm.reference``."""
+
+    cell = "libru_harm"
+
+
+class LiBRUGeoLayer(_LiBRULayer):
+    """LiBRU, geometric mean of probabilities. Equations in ``ops.libru_geo.reference``."""
+
+    cell = "libru_geo"

@@ -1,0 +1,190 @@
+"""Deep, bidirectional, length-correct recurrent encoders from any gated recurrence in ``ops``."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from asr_ligru.config import CellConfig
+from asr_ligru.errors import ConfigError
+from asr_ligru.nn.norm import build_norm
+from asr_ligru.ops import dispatch, lengths
+from asr_ligru.ops.packing import Packing
+from asr_ligru.registry import nearest
+
+# A gate's input behind a sequence's end: sigmoid of it is exactly 1 whatever the state adds, so the state stays.
+_KEEP = 1e4
+
+State = Tensor | tuple[Tensor, Tensor]
+
+
+class RecurrentLayer(nn.Module):
+    """One layer: projection and norm of all valid frames at once, then the recurrence in each direction.
+
+    Subclasses name a recurrence of ``ops`` and say how it is shaped.
+
+    Args:
+        input_size: F.
+        config: the cell's configuration.
+
+    Attributes:
+        cell: package in ``ops``.
+        gates: G, blocks of H in the projection.
+        keeps: whether the last of them is the keep gate.
+        parts: states of H each: 1, or 2 for an LSTM's output and cell.
+        initial_states: value of the state before the first frame, for each name of ``config.initial_state``.
+    """
+
+    cell: ClassVar[str]
+    gates: ClassVar[int]
+    keeps: ClassVar[bool] = True
+    parts: ClassVar[int] = 1
+    initial_states: ClassVar[dict[str, float]] = {"default": 0.0, "zeros": 0.0}
+
+    padding: Tensor
+
+    def __init__(self, input_size: int, config: CellConfig) -> None:
+        super().__init__()
+        self.hidden_size = config.hidden_size
+        self.directions = 2 if config.bidirectional else 1
+        self.dropout = config.dropout
+        self.backend = config.backend
+        self.first = self._first(config.initial_state)
+        own = 1 if config.share_directions else self.directions  # sets of weights
+        width = self.gates * self.hidden_size
+        self.w = nn.Linear(input_size, own * width, bias=config.norm == "none")
+        self.norm = build_norm(config.norm, own * width, groups=own, gamma=config.norm_gamma)
+        self.u = nn.Parameter(torch.empty(own, width, self.hidden_size))
+        padding = torch.zeros(width)
+        if self.keeps:
+            padding[-self.hidden_size :] = _KEEP
+        self.register_buffer("padding", padding, persistent=False)
+        self.reset_parameters()
+
+    def _first(self, name: str) -> float:
+        if name not in self.initial_states:
+            raise ConfigError(
+                f"{self.cell} has no initial state {name!r}",
+                where="cell.initial_state",
+                fix=nearest(name, self.initial_states),
+            )
+        return self.initial_states[name]
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew: recurrent ones orthogonal, input ones Glorot uniform, each gate by itself."""
+        with torch.no_grad():
+            for gate in self.u.view(-1, self.hidden_size, self.hidden_size):
+                nn.init.orthogonal_(gate)
+            for gate in self.w.weight.view(-1, self.hidden_size, self.w.in_features):
+                nn.init.xavier_uniform_(gate)
+            if self.w.bias is not None:
+                nn.init.zeros_(self.w.bias)
+
+    def forward(self, x: Tensor, packing: Packing, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Run the layer over packed frames.
+
+        Args:
+            x: (N, F) valid frames.
+            packing: where they stand.
+            state: (D, B, parts * H) before the first frame; None for the cell's own.
+
+        Returns:
+            (N, D * H) output, and the state (D, B, parts * H) after the last valid frame of each direction.
+        """
+        wx = packing.spread(self.norm(self.w(x)), self.padding)
+        if state is None:
+            state = wx.new_full((*wx.shape[:2], self.parts * self.hidden_size), self.first)
+        states = dispatch.recurrence(
+            self.cell, wx, self.u, state, self._dropout_mask(wx), backend=self.backend, **self.options()
+        )
+        return packing.collect(states[..., : self.hidden_size]), lengths.last(states, packing.lens)
+
+    def options(self) -> dict[str, Any]:
+        """Return further arguments of the cell's recurrence."""
+        return {}
+
+    def _dropout_mask(self, like: Tensor) -> Tensor | None:
+        """Draw one mask for each sequence and direction, in training only."""
+        if not self.training or self.dropout == 0.0:
+            return None
+        kept = 1.0 - self.dropout
+        return like.new_empty(*like.shape[:2], self.hidden_size).bernoulli_(kept).div_(kept)
+
+
+class RecurrentStack(nn.Module):
+    """Layers of one cell on top of each other.
+
+    Args:
+        layer: class of the layers.
+        input_size: F.
+        config: the cell's configuration.
+
+    Attributes:
+        output_size: D * H.
+    """
+
+    def __init__(self, layer: type[RecurrentLayer], input_size: int, config: CellConfig) -> None:
+        super().__init__()
+        self.directions = 2 if config.bidirectional else 1
+        self.output_size = self.directions * config.hidden_size
+        sizes = [input_size] + [self.output_size] * (config.num_layers - 1)
+        self.layers = nn.ModuleList(layer(size, config) for size in sizes)
+        self._parts = layer.parts
+
+    def forward(self, x: Tensor, lens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Encode a padded batch. A sequence's result does not depend on its neighbours or on padding.
+
+        Args:
+            x: (B, T, F).
+            lens: (B,) int64, frames, 1 <= length <= T.
+            state: (L * D, B, H) before the first frame (for an LSTM a pair of them, output and cell); None for the
+                cell's own.
+
+        Returns:
+            (B, T, D * H) with zeros behind each sequence's end, and the state after the last valid frame, shaped and
+            ordered as in torch.nn: layer 0 forward, layer 0 reverse, layer 1 forward ...
+
+        Raises:
+            ValueError: wrong lengths or shapes.
+        """
+        packing = Packing(lens, x.shape[1], self.directions)
+        before = self._split(state)
+        after = []
+        rows = packing.pack(x)
+        for layer, first in zip(self.layers, before, strict=True):
+            rows, last = layer(rows, packing, first)
+            after.append(last)
+        return packing.unpack(rows), self._join(after)
+
+    def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Encode one frame of each sequence, for streaming.
+
+        Args:
+            x: (B, F).
+            state: as returned by the step before; None at the beginning.
+
+        Returns:
+            (B, H) and the state for the next step.
+
+        Raises:
+            ConfigError: the encoder is bidirectional.
+        """
+        if self.directions == 2:
+            raise ConfigError(
+                "a bidirectional encoder needs whole utterances", fix="train with cell.bidirectional=false"
+            )
+        lens = torch.ones(len(x), dtype=torch.int64, device=x.device)
+        out, state = self(x.unsqueeze(1), lens, state)
+        return out.squeeze(1), state
+
+    def _split(self, state: State | None) -> list[Tensor | None]:
+        if state is None:
+            return [None] * len(self.layers)
+        joined = state if isinstance(state, Tensor) else torch.cat(state, dim=-1)
+        return list(joined.view(-1, self.directions, *joined.shape[1:]).unbind(0))
+
+    def _join(self, states: list[Tensor]) -> State:
+        parts = torch.cat(states).chunk(self._parts, dim=-1)
+        return parts[0] if len(parts) == 1 else (parts[0], parts[1])
