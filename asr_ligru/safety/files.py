@@ -30,7 +30,7 @@ def sha256_file(path: Path) -> str:
 
 
 def read_json(path: Path, max_bytes: int = 1 << 20) -> Any:
-    """Read one JSON document that somebody else may have written.
+    """Read one JSON document that anybody may have written.
 
     Args:
         path: the file.
@@ -40,6 +40,8 @@ def read_json(path: Path, max_bytes: int = 1 << 20) -> Any:
         DataError: absent, too long, not UTF-8, not JSON or nested deeper than 20 levels.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("not a regular file")
         with path.open("rb") as stream:
             raw = stream.read(max_bytes + 1)
         if len(raw) > max_bytes:

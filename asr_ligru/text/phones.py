@@ -8,7 +8,7 @@ from pathlib import Path
 
 from asr_ligru.config import TokensConfig
 from asr_ligru.errors import ConfigError, DataError
-from asr_ligru.safety import atomic_write, printable
+from asr_ligru.safety import printable
 from asr_ligru.text.lexicon import Lexicon, Pronunciation
 from asr_ligru.text.units import TOKENIZERS, UNK, Tokenizer, head_tokens, words_of
 
@@ -83,10 +83,9 @@ class PhoneTokenizer(Tokenizer):
             start = end
         return words
 
-    def save(self, folder: Path) -> None:
-        """Write tokenizer.json and lexicon.txt into an existing folder."""
-        super().save(folder)
-        atomic_write(folder / "lexicon.txt", self.lexicon.text())
+    def files(self) -> dict[str, bytes]:
+        """Return tokenizer.json and lexicon.txt."""
+        return {**super().files(), "lexicon.txt": self.lexicon.text().encode()}
 
     @classmethod
     def build(cls, config: TokensConfig, texts: Iterable[str], lexicon: Lexicon | None) -> Tokenizer:

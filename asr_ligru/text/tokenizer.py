@@ -10,13 +10,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import sentencepiece
 
 from asr_ligru.config import TokensConfig
 from asr_ligru.errors import ConfigError, DataError
-from asr_ligru.safety import atomic_write, printable
+from asr_ligru.safety import printable
 from asr_ligru.text.lexicon import Lexicon
 from asr_ligru.text.phones import PhoneTokenizer
 from asr_ligru.text.units import BLANK, TOKENIZERS, UNK, CharTokenizer, Encoded, Tokenizer, WordTokenizer, words_of
@@ -92,13 +91,9 @@ class BpeTokenizer(Tokenizer):
         """Join the pieces to words separated by single spaces."""
         return " ".join(words_of(self._processor.decode(list(ids))))
 
-    def save(self, folder: Path) -> None:
-        """Write spm.model and tokenizer.json into an existing folder."""
-        atomic_write(folder / "spm.model", self._model)
-        super().save(folder)
-
-    def _details(self) -> dict[str, Any]:
-        return {"vocab_size": self.vocab_size}
+    def files(self) -> dict[str, bytes]:
+        """Return tokenizer.json, whose tokens are for people to read, and spm.model."""
+        return {**super().files(), "spm.model": self._model}
 
     @classmethod
     def build(cls, config: TokensConfig, texts: Iterable[str], lexicon: Lexicon | None) -> Tokenizer:
@@ -110,7 +105,10 @@ class BpeTokenizer(Tokenizer):
         path = folder / "spm.model"
         if not path.is_file() or path.stat().st_size > _MAX_MODEL_BYTES:
             raise DataError("no SentencePiece model, or a giant one", where=printable(str(path)))
-        return cls(path.read_bytes(), unknown)
+        tokenizer = cls(path.read_bytes(), unknown)
+        if list(tokenizer.tokens) != tokens:
+            raise DataError("tokenizer.json and spm.model have different tokens", where=printable(str(folder)))
+        return tokenizer
 
 
 def _train_bpe(texts: list[str], vocab_size: int) -> bytes:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from asr_ligru.config import TokensConfig
 from asr_ligru.errors import DataError
@@ -118,13 +118,15 @@ class Tokenizer(ABC):
             fix="correct the transcripts, choose a text profile (corpus.normalize), or set tokens.unknown=drop or unk",
         )
 
+    def files(self) -> dict[str, bytes]:
+        """Return the content of each file that ``load`` needs, by name."""
+        head = {"format": _FORMAT, "kind": self.kind, "unknown": self.unknown, "tokens": self.tokens}
+        return {"tokenizer.json": json.dumps(head, indent=1).encode()}
+
     def save(self, folder: Path) -> None:
         """Write the tokenizer's files into an existing folder."""
-        head = {"format": _FORMAT, "kind": self.kind, "unknown": self.unknown, **self._details()}
-        atomic_write(folder / "tokenizer.json", json.dumps(head, indent=1) + "\n")
-
-    def _details(self) -> dict[str, Any]:
-        return {"tokens": self.tokens}
+        for name, content in self.files().items():
+            atomic_write(folder / name, content)
 
     @staticmethod
     def load(folder: Path) -> Tokenizer:
