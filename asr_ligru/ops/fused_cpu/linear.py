@@ -32,7 +32,7 @@ def linear(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
     """
     if not _float32_on_cpu(x, w) or not _onednn():
         return F.linear(x, w, b)
-    y: Tensor = _Linear.apply(x, w, b)
+    y: Tensor = _Linear.apply(x, w, b)  # type: ignore[no-untyped-call]
     return y
 
 
@@ -51,7 +51,7 @@ class _Linear(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, w = ctx.saved_tensors
         need_x, need_w, need_b = ctx.needs_input_grad
         flat = grad.reshape(-1, w.shape[0])
