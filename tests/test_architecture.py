@@ -21,7 +21,7 @@ LEVELS = {
     1: ("ops",),
     2: ("nn", "features", "text", "data"),
     3: ("models", "hmm", "decode", "score"),
-    4: ("train", "decode.run", "score.report"),
+    4: ("train", "decode.run", "decode.files", "score.report"),
     5: ("cli", "__main__", "compose", "doctor", "recipes", "integrations"),
 }
 
