@@ -6,6 +6,7 @@ Configurations are data: a group is a plain name and no resolver can read the en
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +31,17 @@ from asr_ligru.registry import nearest
 GROUPS = ("cell", "model", "features", "tokens", "corpus", "train", "decode", "recipe", "debug")
 _NAME = re.compile(r"[a-z0-9_]+")
 # What a run folder's name says anyway, or what does not make it another run.
-_NOT_IN_NAME = ("recipe", "corpus", "seed", "exp_root", "exp_dir", "run_name", "train.progress", "train.threads")
+_NOT_IN_NAME = (
+    "recipe",
+    "corpus",
+    "seed",
+    "exp_root",
+    "exp_dir",
+    "run_name",
+    "train.progress",
+    "train.threads",
+    "decode.split",
+)
 _MAX_FILE_BYTES = 256_000
 _RESOLVERS = ("oc.env", "oc.decode", "oc.create", "oc.deprecated", "oc.dict.keys", "oc.dict.values")
 
@@ -141,7 +152,7 @@ def _from_elsewhere(group: str, name: str) -> bool:
 
 def _config_dirs(arguments: Sequence[str]) -> list[Path]:
     joined = [a.split("=", 1)[1] for a in arguments if a.startswith("--config-dir=")]
-    apart = [b for a, b in zip(arguments, arguments[1:], strict=False) if a in ("--config-dir", "-cd")]
+    apart = [b for a, b in itertools.pairwise(arguments) if a in ("--config-dir", "-cd")]
     return [Path(folder).resolve() for folder in (*joined, *apart)]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -13,30 +12,9 @@ from asr_ligru.config import CorpusConfig, FeaturesConfig
 from asr_ligru.data import audio
 from asr_ligru.errors import DataError
 from asr_ligru.features.augment import change_speed
-from asr_ligru.features.cache import FeatureCache
+from asr_ligru.features.cache import FeatureCache, cache_key
 from asr_ligru.features.frontend import Frontend
-from asr_ligru.typing import Utterance
-
-
-@dataclass(frozen=True)
-class BadUtterance:
-    """An utterance that is left out, and why.
-
-    Attributes:
-        utt_id: its id.
-        stage: where it was found out ("audio", "text", "length").
-        reason: one line.
-        path: its audio file.
-    """
-
-    utt_id: str
-    stage: str
-    reason: str
-    path: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the record as one line of ``bad_utterances.jsonl``."""
-        return {"id": self.utt_id, "stage": self.stage, "reason": self.reason, "path": self.path}
+from asr_ligru.typing import BadUtterance, Utterance
 
 
 @dataclass
@@ -57,7 +35,7 @@ class FeatureSource:
 
     def __post_init__(self) -> None:
         self.frontend = Frontend(self.config)
-        self._cache = FeatureCache(self.cache_dir, self.config) if self.cache_dir is not None else None
+        self._cache = FeatureCache(self.cache_dir) if self.cache_dir is not None else None
 
     def feats(self, utterance: Utterance, speed: float = 1.0) -> Tensor:
         """Return (T, F) normalised features, spoken ``speed`` times as fast.
@@ -71,7 +49,15 @@ class FeatureSource:
         """Return (T, F') features before normalisation, from the cache when it has them."""
         if self._cache is None:
             return self._extract(utterance, speed)
-        return self._cache.get_or_make(utterance, speed, lambda: self._extract(utterance, speed))
+        key = cache_key(
+            self.config,
+            utterance.audio_path,
+            offset_s=utterance.offset_s,
+            duration_s=utterance.duration_s,
+            speed=speed,
+            channel=self.corpus.channel,
+        )
+        return self._cache.get_or_compute(key, lambda: self._extract(utterance, speed))
 
     def scan(
         self, utterances: Sequence[Utterance], fit: bool, tick: Callable[[], object] = lambda: None

@@ -48,7 +48,7 @@ class AsrBrain(Brain):  # type: ignore[misc]
         corpus: what it is trained on.
         state: where the run stands; changed as it goes on.
         device: "cpu" or "cuda:N".
-        save: called when the run should be saved, with whether an evaluation has just been made.
+        save: called when the run should be saved.
         stop: says when a signal came.
         bar: over epochs.
     """
@@ -62,7 +62,7 @@ class AsrBrain(Brain):  # type: ignore[misc]
         *,
         device: str,
         run_dir: Path,
-        save: Callable[[bool], None],
+        save: Callable[[], None],
         stop: StopRequest,
         bar: ProgressBar,
     ) -> None:
@@ -163,12 +163,12 @@ class AsrBrain(Brain):  # type: ignore[misc]
             state.train_s, started = state.train_s + time.monotonic() - started, time.monotonic()
             self.bar.advance_to(self._done(), self._note())
             if self.stop.signum is not None:
-                self.save(False)
+                self.save()
                 raise Interrupted(self.stop.signum)
             if self.config.train.max_steps is not None and state.step >= self.config.train.max_steps:
                 break
             if time.monotonic() - saved_at > self.config.train.save_every_s > 0:
-                self.save(False)
+                self.save()
                 saved_at = time.monotonic()
 
     def _fit_valid(self, valid_set: DataLoader[Example], epoch: int, enable: bool) -> None:
@@ -190,7 +190,7 @@ class AsrBrain(Brain):  # type: ignore[misc]
         state.metrics.append(metrics)
         self.bar.advance_to(self._done(), self._note())
         state.start_epoch(epoch + 1)
-        self.save(evaluated)
+        self.save()
         if self.stop.signum is not None:
             raise Interrupted(self.stop.signum)
 
@@ -238,6 +238,4 @@ class AsrBrain(Brain):  # type: ignore[misc]
         return f"loss {state.loss_sum / max(1, state.loss_count):.3f}{wer}"
 
     def _loader(self, dataset: SpeechDataset, batches: EpochBatches) -> DataLoader[Example]:
-        return DataLoader(
-            dataset, batch_sampler=batches, collate_fn=collate, num_workers=self.config.train.num_workers
-        )
+        return DataLoader(dataset, batch_sampler=batches, collate_fn=collate, num_workers=self.config.train.num_workers)

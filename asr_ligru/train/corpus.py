@@ -7,19 +7,20 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from asr_ligru.config import Config, CorpusConfig
 from asr_ligru.data.manifest import read_manifest
-from asr_ligru.data.source import BadUtterance, FeatureSource
+from asr_ligru.data.source import FeatureSource
 from asr_ligru.errors import DataError
 from asr_ligru.safety import atomic_write
 from asr_ligru.text.lexicon import Lexicon
 from asr_ligru.text.normalize import normalize
-from asr_ligru.text.tokenizer import Tokenizer, build_tokenizer
 from asr_ligru.text.targets import ctc_feasible
+from asr_ligru.text.tokenizer import Tokenizer, build_tokenizer
 from asr_ligru.train.progress import ProgressBar
-from asr_ligru.typing import Utterance
+from asr_ligru.typing import BadUtterance, Utterance
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Corpus:
     bad: list[BadUtterance]
 
 
-def load_split(corpus: CorpusConfig, name: str, limit: int | None = None) -> list[Utterance]:
+def load_split(corpus: CorpusConfig, name: str) -> list[Utterance]:
     """Read a split's manifest with its texts normalised.
 
     Raises:
@@ -67,7 +68,7 @@ def load_split(corpus: CorpusConfig, name: str, limit: int | None = None) -> lis
             where="corpus.dir",
             fix=f"asr-ligru prepare {corpus.name} --root FOLDER",
         )
-    utterances = read_manifest(path)[:limit]
+    utterances = read_manifest(path)
     return [replace(u, text=normalize(u.text, corpus.normalize)) for u in utterances]
 
 
@@ -89,19 +90,20 @@ def load_corpus(
     source = FeatureSource(config.features, corpus, cache_dir)
     lexicon_path = Path(corpus.dir) / "lexicon.txt"
     lexicon = Lexicon.read(lexicon_path) if lexicon_path.is_file() else None
-    splits = {name: load_split(corpus, split, limit) for name, split in (("train", corpus.train), ("dev", corpus.dev))}
+    splits = {name: load_split(corpus, split) for name, split in (("train", corpus.train), ("dev", corpus.dev))}
     texts = [u.text for u in splits["train"] if u.text]
     tokenizer = build_tokenizer(config.tokens, texts, lexicon)
     fastest = max((1.0, *config.train.augment.speed))
     bad: list[BadUtterance] = []
     ready = {}
-    for name, utterances in splits.items():
+    for name, everything in splits.items():
+        utterances = everything[:limit]
         spoken, silent = _split_by_text(utterances) if name == "train" else (utterances, [])
         with bars(f"reading {name}", len(spoken)) as bar:
             good, unreadable = source.scan(spoken, fit=name == "train", tick=bar.tick)
         _check_rate(len(unreadable), len(utterances), corpus)
         speed = fastest if name == "train" else 1.0
-        ready[name], short = _tokenise(good, tokenizer, lambda n, speed=speed: output_length(int(n / speed)))
+        ready[name], short = _tokenise(good, tokenizer, partial(_frames_at, output_length, speed))
         bad += [*silent, *unreadable, *short]
         if not ready[name].utterances:
             raise DataError(f"no usable utterance in split {name!r} of {len(utterances)}", fix=_summary(bad))
@@ -111,6 +113,10 @@ def load_corpus(
 def write_bad(path: Path, bad: Sequence[BadUtterance]) -> None:
     """Write the records of what was left out, one JSON object a line."""
     atomic_write(path, "".join(json.dumps(b.to_json(), ensure_ascii=False) + "\n" for b in bad))
+
+
+def _frames_at(output_length: Callable[[int], int], speed: float, num_frames: int) -> int:
+    return output_length(int(num_frames / speed))
 
 
 def _split_by_text(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[BadUtterance]]:

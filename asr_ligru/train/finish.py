@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from asr_ligru.config import Config
-from asr_ligru.data.source import BadUtterance
 from asr_ligru.decode.run import Timing, decode_utterances
 from asr_ligru.models.load import load_model
 from asr_ligru.safety import atomic_write
@@ -20,7 +19,7 @@ from asr_ligru.train.commit_id import source_commit
 from asr_ligru.train.corpus import load_split
 from asr_ligru.train.progress import ProgressBar
 from asr_ligru.train.state import RunState
-from asr_ligru.typing import Hypothesis, Utterance
+from asr_ligru.typing import BadUtterance, Hypothesis, Utterance
 
 
 def score_and_record(
@@ -41,9 +40,7 @@ def score_and_record(
     if config.decode.split != "none":
         utterances = load_split(config.corpus, getattr(config.corpus, config.decode.split))
         with ProgressBar(f"scoring {config.decode.split}", len(utterances), config.train.progress, leave=False) as bar:
-            hyps, timing = decode_utterances(
-                model, utterances, batch_frames=config.decode.batch_frames, tick=bar.tick
-            )
+            hyps, timing = decode_utterances(model, utterances, batch_frames=config.decode.batch_frames, tick=bar.tick)
         write_scores(run_dir, utterances, hyps, config.corpus.normalize)
     best = state.evaluated()[0]
     record: dict[str, Any] = {

@@ -26,6 +26,7 @@ from asr_ligru.train.finish import score_and_record
 from asr_ligru.train.interrupt import StopRequest
 from asr_ligru.train.lock import run_lock
 from asr_ligru.train.progress import ProgressBar
+from asr_ligru.train.snapshot import flatten_optimizer, restore_optimizer, rng_state, set_rng_state
 from asr_ligru.train.state import RunState
 
 log = logging.getLogger(__name__)
@@ -50,8 +51,9 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to its end."""
-        return (self.dir / "run.json").is_file()
+        """Whether the run came to its end, with the split scored that is asked for now."""
+        path = self.dir / "run.json"
+        return path.is_file() and read_json(path).get("split") == self.config.decode.split
 
 
 def train(config: Config, command: str = "") -> Path:
@@ -96,7 +98,7 @@ def _fit(run: Run, corpus: Corpus, stop: StopRequest) -> None:
             state,
             device=device(config.train.device),
             run_dir=run.dir,
-            save=lambda evaluated: save(run, brain),
+            save=lambda: save(run, brain),
             stop=stop,
             bar=bar,
         )
@@ -118,12 +120,11 @@ def _fit(run: Run, corpus: Corpus, stop: StopRequest) -> None:
 def save(run: Run, brain: AsrBrain) -> None:
     """Commit a checkpoint, then metrics, then drop checkpoints that are neither newest nor among the best."""
     state, config = brain.state, run.config
-    named = dict(brain.modules.model.named_parameters())
-    optimizer, groups = checkpoint.flatten_optimizer(brain.optimizer, named)
+    optimizer, groups = flatten_optimizer(brain.optimizer, dict(brain.modules.model.named_parameters()))
     tensors: dict[str, dict[str, Tensor]] = {
         "model": brain.modules.model.state_dict(),
         "optimizer": optimizer,
-        "rng": checkpoint.rng_state(),
+        "rng": rng_state(),
     }
     meta = {"run": state.to_json(), "schedule": brain.schedule.state(), "optimizer": groups}
     checkpoint.commit(run.checkpoints, state.step, tensors, meta)
@@ -198,8 +199,8 @@ def _resume(run: Run, brain: AsrBrain) -> None:
         return
     brain.modules.model.load_state_dict(found.tensors["model"])
     named = dict(brain.modules.model.named_parameters())
-    checkpoint.restore_optimizer(brain.optimizer, named, found.tensors["optimizer"], found.state["optimizer"])
-    checkpoint.set_rng_state(found.tensors["rng"])
+    restore_optimizer(brain.optimizer, named, found.tensors["optimizer"], found.state["optimizer"])
+    set_rng_state(found.tensors["rng"])
     for key, value in found.state["run"].items():
         setattr(brain.state, key, value)
     brain.schedule.restore(found.state["schedule"])
@@ -214,7 +215,7 @@ def _write_metrics(run_dir: Path, state: RunState) -> None:
 def _choose_weights(run: Run, brain: AsrBrain) -> tuple[dict[str, Tensor], float]:
     """Return the average of the best checkpoints, or the best one where that is better on the development set."""
     records = brain.state.evaluated()[: run.config.train.average_best]
-    states = [checkpoint.load(checkpoint.folder_of(run.checkpoints, m["step"])).tensors["model"] for m in records]
+    states = [checkpoint.load(run.checkpoints / checkpoint.name_of(m["step"])).tensors["model"] for m in records]
     best_wer = float(records[0]["dev_wer"])
     if len(states) == 1:
         return states[0], best_wer

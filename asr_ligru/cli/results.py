@@ -1,0 +1,40 @@
+"""``asr-ligru score`` and ``report``: error rates and tables of them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+_FORMATS = ("text", "md", "csv", "latex", "json", "html")
+
+
+def add_to(verbs: Any) -> None:
+    """Add the verbs."""
+    score = verbs.add_parser("score", help="count the errors of hypotheses against references")
+    score.add_argument("ref", type=Path, metavar="REF", help="a manifest (jsonl), Kaldi text or trn file")
+    score.add_argument("hyp", type=Path, metavar="HYP", help="hypotheses, matched by utterance id")
+    score.add_argument("--profile", default="none", help="text normalisation of both sides (%(default)s)")
+    score.add_argument("--allow-missing", action="store_true", help="count a missing hypothesis as deletions")
+    score.set_defaults(run=run_score, takes_rest=False)
+    report = verbs.add_parser("report", help="a table of the runs below a folder")
+    report.add_argument("folder", type=Path, metavar="DIR", help="a run, or a folder of runs such as exp/an4_ctc")
+    report.add_argument("--format", choices=_FORMATS, default="text", help="%(choices)s (default: %(default)s)")
+    report.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there too")
+    report.set_defaults(run=run_report, takes_rest=False)
+
+
+def run_score(options: argparse.Namespace) -> int:
+    """Print error rates."""
+    from asr_ligru.score.files import score_files
+
+    print(score_files(options.ref, options.hyp, profile=options.profile, allow_missing=options.allow_missing))
+    return 0
+
+
+def run_report(options: argparse.Namespace) -> int:
+    """Print the table."""
+    from asr_ligru.score.report import report_folder
+
+    print(report_folder(options.folder, options.format, options.output))
+    return 0
