@@ -41,8 +41,8 @@ $(BIN)/pip:
 	@echo "creating $(VENV) with $(PYTHON)"
 	@$(PYTHON) -m venv $(VENV) || { echo "on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
-$(VENV)/.installed-%: pyproject.toml setup.py | $(BIN)/pip
-	@echo "installing asr-ligru[$*] into $(VENV): about a minute, longer where torch has to be downloaded"
+$(VENV)/.installed-%: pyproject.toml setup.py $(wildcard asr_ligru/ops/fused_cpu/csrc/*) | $(BIN)/pip
+	@echo "installing asr-ligru[$*] into $(VENV): a minute or two, longer where torch has to be downloaded"
 	@$(BIN)/pip install $(PIP_FLAGS) --disable-pip-version-check -e ".[$*]" \
 	    || { echo "the installation failed; see all of it: make $(MAKECMDGOALS) PIP_FLAGS=" >&2; exit 1; }
 	@touch $@
