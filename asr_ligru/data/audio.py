@@ -59,6 +59,10 @@ class AudioInfo:
         return self.num_samples / self.sample_rate_hz
 
 
+class TruncatedError(DataError):
+    """The file holds less audio than its header declares."""
+
+
 def probe(path: str | os.PathLike[str]) -> AudioInfo:
     """Read the header of an audio file.
 
@@ -198,7 +202,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, str]]:
         extent = containers.extent(file, container, size)
         if extent is not None and extent.declared > extent.present:
             what = f"truncated: {extent.declared} bytes of audio expected, {max(0, extent.present)} are there"
-            raise DataError(what, where=str(path), fix="fetch or copy the file again")
+            raise TruncatedError(what, where=str(path), fix="fetch or copy the file again")
         file.seek(0)
         yield file, container
 
@@ -277,7 +281,7 @@ def _decode(sound: Any, path: Path, start: int, count: int) -> Samples:
             if blocks and left <= _MP3_SLACK and sound.format == "MP3":
                 break
             what = f"truncated: {start + count} samples expected, decoding ended after {start + count - left}"
-            raise DataError(what, where=str(path), fix="fetch or copy the file again")
+            raise TruncatedError(what, where=str(path), fix="fetch or copy the file again")
         blocks.append(samples)
         left -= len(samples)
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)

@@ -13,6 +13,7 @@ from asr_ligru.typing import BadUtterance, Utterance
 
 AUDIO_SUFFIXES = (".sph", ".wav", ".flac", ".raw")
 TO_MEASURE = 0.0  # the duration of an utterance that is a whole file: preparing measures it
+_MAX_DEPTH = 2  # root/LibriSpeech, root/downloads/an4, download/unpacked-0/an4
 _MAX_TEXT_BYTES = 256 << 20
 
 
@@ -25,36 +26,37 @@ class Listing:
             stands for the whole file.
         left_out: what the corpus holds but no split takes, with the reason.
         lexicon: pronunciations, lines ``WORD phone phone ...``; empty when the corpus has none.
+        disjoint_speakers: splits whose speakers are promised to be in no other split of the same folder.
     """
 
     splits: dict[str, list[Utterance]]
     left_out: list[BadUtterance] = field(default_factory=list)
     lexicon: list[str] = field(default_factory=list)
+    disjoint_speakers: tuple[str, ...] = ()
 
 
-def find_folder(root: Path, mark: str, depth: int = 2) -> Path:
-    """Return the folder, ``root`` or the nearest below it, that contains ``mark``.
+def find_folder(root: Path, *marks: str) -> Path:
+    """Return the folder, ``root`` or the nearest at most two below it, that contains one of ``marks``.
 
     Args:
         root: where the user said the corpus is.
-        mark: a relative path that every copy of the corpus has.
-        depth: how many folders down to look.
+        marks: relative paths, or glob patterns, one of which every copy of the corpus has.
 
     Raises:
-        DataError: no such folder, an empty folder, or no ``mark`` in it.
+        DataError: no such folder, an empty folder, or nothing that matches.
     """
     if not root.is_dir():
         found = "a file" if root.exists() else "nothing"
         raise DataError(f"expected the folder of a corpus, found {found}", where=str(root), fix=_FIX)
     level = [root]
-    for _ in range(depth + 1):
+    for _ in range(_MAX_DEPTH + 1):
         for folder in level:
-            if (folder / mark).exists():
+            if any(any(folder.glob(mark)) for mark in marks):
                 return folder
         level = [child for folder in level for child in _children(folder) if child.is_dir()]
     names = ", ".join(printable(child.name) for child in islice(_children(root), 8))
     found = f"found {names}" if names else "the folder is empty"
-    raise DataError(f"expected {mark} in the corpus folder; {found}", where=str(root), fix=_FIX)
+    raise DataError(f"expected {' or '.join(marks)} in the corpus folder; {found}", where=str(root), fix=_FIX)
 
 
 def find_audio(folder: Path, stem: str, suffixes: Sequence[str] = AUDIO_SUFFIXES) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -106,33 +107,40 @@ def prepare_corpus(
     with write_errors(out, 0):
         out.mkdir(parents=True, exist_ok=True)
     downloads = download_corpus(archives, out / "download", opener) if download else []
-    listing: Listing = recipe.prepare(root or out / "download", out)
+    listing: Listing = recipe.prepare(out / "download" if download else root, out)
     return _write(name, out, _measured(listing, tick), downloads)
 
 
 def _measured(listing: Listing, tick: Callable[[], object]) -> Listing:
     """Return the listing with durations; utterances whose audio is unusable are moved to ``left_out``."""
-    left_out = list(listing.left_out)
-    splits: dict[str, list[Utterance]] = {split: [] for split in listing.splits}
-    for split, utterances in listing.splits.items():
-        for utterance in utterances:
+    durations: dict[Path, float] = {}  # a corpus may have several splits over the same files
+    failures: dict[Path, BadUtterance] = {}
+    for utterance in itertools.chain.from_iterable(listing.splits.values()):
+        path = utterance.audio_path
+        if utterance.duration_s == TO_MEASURE and path not in durations and path not in failures:
             try:
-                splits[split].append(_measure(utterance))
+                durations[path] = _measure(path)
             except DataError as error:
-                left_out.append(BadUtterance(utterance.utt_id, "prepare", error.what, str(utterance.audio_path)))
-            tick()
+                failures[path] = BadUtterance(utterance.utt_id, "prepare", error.what, str(path))
+        tick()
+    splits = {
+        split: [_with_duration(u, durations) for u in utterances if u.audio_path not in failures]
+        for split, utterances in listing.splits.items()
+    }
+    left_out = [*listing.left_out, *failures.values()]
     if not any(splits.values()):
         examples = "; ".join(printable(f"{bad.path}: {bad.reason}") for bad in left_out[:3])
         raise DataError(f"no usable utterance in the corpus, {len(left_out)} left out: {examples}")
     return replace(listing, splits=splits, left_out=left_out)
 
 
-def _measure(utterance: Utterance) -> Utterance:
-    if utterance.duration_s != TO_MEASURE:
-        return utterance
-    info = audio.probe(utterance.audio_path)
-    wav = audio.read(utterance.audio_path, channel="mix")
-    return replace(utterance, duration_s=len(wav) / info.sample_rate_hz)
+def _measure(path: Path) -> float:
+    return len(audio.read(path, channel="mix")) / audio.probe(path).sample_rate_hz
+
+
+def _with_duration(utterance: Utterance, durations: dict[Path, float]) -> Utterance:
+    whole = utterance.duration_s == TO_MEASURE
+    return replace(utterance, duration_s=durations[utterance.audio_path]) if whole else utterance
 
 
 def _write(name: str, out: Path, listing: Listing, downloads: list[Download]) -> Preparation:
@@ -146,7 +154,8 @@ def _write(name: str, out: Path, listing: Listing, downloads: list[Download]) ->
     write_bad_utterances(out / "bad_utterances.jsonl", listing.left_out)
     counts = {split: _count(utterances) for split, utterances in listing.splits.items()}
     report = Preparation(name, out, manifests, counts, listing.left_out, len(listing.lexicon), downloads)
-    atomic_write(out / "prepare.json", json.dumps(_summary(report), ensure_ascii=False, indent=1) + "\n")
+    summary = _summary(report) | {"disjoint_speakers": list(listing.disjoint_speakers)}
+    atomic_write(out / "prepare.json", json.dumps(summary, indent=1) + "\n")
     return report
 
 
@@ -164,6 +173,6 @@ def _summary(report: Preparation) -> dict[str, object]:
             for split, count in report.counts.items()
         },
         "lexicon_entries": report.lexicon_entries,
-        "left_out": [bad.to_json() for bad in report.left_out],
+        "left_out": len(report.left_out),
         "downloads": [vars(download) for download in report.downloads],
     }

@@ -42,7 +42,7 @@ def prepare(root: Path, out: Path) -> Listing:
         DataError: the folder is not AN4.
     """
     corpus = find_folder(root, "etc/an4_train.transcription")
-    listing = Listing({"train": [], "dev": [], "test": []})
+    listing = Listing({"train": [], "dev": [], "test": []}, disjoint_speakers=("train", "dev", "test"))
     for part, folder in _PARTS.items():
         _read_part(corpus, part, folder, out, listing)
     listing.lexicon = _lexicon(corpus / "etc" / "an4.dic")
