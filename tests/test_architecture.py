@@ -21,7 +21,7 @@ LEVELS = {
     1: ("ops",),
     2: ("nn", "features", "text", "data"),
     3: ("models", "hmm", "decode", "score"),
-    4: ("train", "decode.run", "decode.files", "score.report"),
+    4: ("train", "decode.run", "decode.files", "score.report", "score.render", "score.columns"),
     5: ("cli", "__main__", "compose", "doctor", "recipes", "integrations"),
 }
 
