@@ -20,8 +20,8 @@ LEVELS = {
     0: ("", "errors", "safety", "typing", "registry", "config", "resources", "torchaudio_import", "conf"),
     1: ("ops",),
     2: ("nn", "features", "text", "data"),
-    3: ("models", "hmm", "decode", "score"),
-    4: ("train", "decode.run", "decode.files", "score.report", "score.render", "score.columns"),
+    3: ("models", "hmm", "decode", "score.wer", "score.bootstrap"),
+    4: ("train", "decode.run", "decode.files", "score"),
     5: ("cli", "__main__", "compose", "doctor", "recipes", "integrations"),
 }
 
