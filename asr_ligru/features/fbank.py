@@ -15,11 +15,11 @@ def fbank(wav: Tensor, config: FeaturesConfig) -> Tensor:
     """Compute log mel filter energies (natural log, no dither, no energy column, Povey window).
 
     Args:
-        wav: (N,) float32 in [-1, 1], at least one window long.
+        wav: (N,) floating point in [-1, 1], at least one window long.
         config: sample rate, frames, filters and VTLN warp.
 
     Returns:
-        (T, num_bins) float32, not normalised.
+        (T, num_bins) of the type of ``wav``, not normalised.
 
     Source: Kaldi, src/feat/feature-fbank.cc, through torchaudio's ``compliance.kaldi``.
     """

@@ -24,18 +24,18 @@ def mfcc(wav: Tensor, config: FeaturesConfig) -> Tensor:
     Returns:
         (T, num_ceps) float32, not normalised.
 
-    Source: Kaldi, src/feat/feature-mfcc.cc. torchaudio's own ``mfcc`` takes the cosines of large angles in float32,
-        which puts its high coefficients up to 1e-3 off; the table here is computed in float64.
+    Source: Kaldi, src/feat/feature-mfcc.cc. Computed in float64, because the lifter magnifies rounding up to twelve
+        times. torchaudio's own ``mfcc`` takes the cosines of large angles in float32: up to 1e-3 off.
     """
-    return fbank(wav, config) @ _cosines(config.num_bins, config.num_ceps)
+    return (fbank(wav.double(), config) @ _cosines(config.num_bins, config.num_ceps)).float()
 
 
 @lru_cache(maxsize=16)
 def _cosines(num_bins: int, num_ceps: int) -> Tensor:
-    """Return the orthonormal DCT-II times the lifter, (num_bins, num_ceps) float32."""
+    """Return the orthonormal DCT-II times the lifter, (num_bins, num_ceps) float64."""
     k = torch.arange(num_ceps, dtype=torch.float64)
     n = torch.arange(num_bins, dtype=torch.float64)[:, None]
     dct = math.sqrt(2 / num_bins) * torch.cos(math.pi / num_bins * (n + 0.5) * k)
     dct[:, 0] = math.sqrt(1 / num_bins)
     lifter = 1 + 0.5 * _LIFTER * torch.sin(math.pi * k / _LIFTER)
-    return (dct * lifter).float()
+    return dct * lifter
