@@ -184,9 +184,10 @@ def _regular(path: Path) -> Iterator[BinaryIO]:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise DataError(f"cannot open audio file: {reason}", where=str(path)) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DataError("not a regular file", where=str(path), fix="give the path of an audio file")
     with os.fdopen(descriptor, "rb", buffering=0) as file:  # libsndfile shares its position
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise DataError("not a regular file", where=str(path), fix="give the path of an audio file")
         yield file
 
 

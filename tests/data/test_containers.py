@@ -1,0 +1,52 @@
+"""Containers are told by content, and the sizes in their headers are believed to be what they say."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr_ligru.data import containers
+
+
+@pytest.mark.parametrize(
+    ("container", "options", "frame_bytes"),
+    [
+        ("riff", {"format": "WAV", "subtype": "PCM_16"}, 2),
+        ("riff", {"format": "WAV", "subtype": "PCM_24"}, 3),
+        ("rifx", {"format": "WAV", "subtype": "PCM_16", "endian": "BIG"}, 2),
+        ("rf64", {"format": "RF64", "subtype": "PCM_16"}, 2),
+        ("au", {"format": "AU", "subtype": "FLOAT"}, 4),
+        ("sphere", {"format": "NIST", "subtype": "PCM_16"}, 2),
+        ("sphere", {"format": "NIST", "subtype": "ULAW"}, 1),
+    ],
+)
+def test_extent_of_complete_file_is_its_audio(container: str, options: dict[str, str], frame_bytes: int) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(1000), 8000, **options)
+    data = file.getvalue()
+    assert containers.identify(data) == container
+    assert containers.extent(file, container, len(data)) == (1000 * frame_bytes, 1000 * frame_bytes)
+    assert containers.extent(file, container, len(data) - 10) == (1000 * frame_bytes, 1000 * frame_bytes - 10)
+
+
+@pytest.mark.parametrize(("container", "format_"), [("flac", "FLAC"), ("ogg", "OGG"), ("mp3", "MP3"), ("caf", "CAF")])
+def test_identify_other_formats_by_content(container: str, format_: str) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(8000), 8000, format=format_)
+    assert containers.identify(file.getvalue()[: containers.HEAD_BYTES]) == container
+
+
+@pytest.mark.parametrize("head", [b"", b"\xff", b"hello, world", b"\xff\xff\xff\xff", b"\x00" * 100])
+def test_identify_something_else_is_nothing(head: bytes) -> None:
+    assert containers.identify(head) == ""
+
+
+def test_extent_of_every_cut_header_is_no_exception(shared: Path) -> None:
+    for path in sorted((shared / "corpora" / "audio_fixtures" / "generated").glob("pcm16.wav")):
+        data = path.read_bytes()
+        for cut in range(60):
+            containers.extent(io.BytesIO(data[:cut]), "riff", cut)
