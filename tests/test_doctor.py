@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -45,6 +46,35 @@ def test_report_torch_says_what_it_was_built_for(report: str) -> None:
     expected = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPUs"
     assert expected in line(report, "torch")
     assert ("none can be used" in line(report, "gpu")) == (not torch.cuda.is_available())
+
+
+@dataclass
+class Properties:
+    """What torch says of a device."""
+
+    name: str = "NVIDIA H100"
+    total_memory: int = 80 * 2**30
+    major: int = 9
+    minor: int = 0
+
+
+@pytest.mark.parametrize(
+    ("devices", "finding"),
+    [
+        (2, "NVIDIA H100, 80 GiB, compute capability 9.0; NVIDIA H100"),
+        (0, "no device, or a driver older than CUDA 13.0"),
+    ],
+)
+def test_report_gpu_build_names_devices_or_why_there_are_none(
+    monkeypatch: pytest.MonkeyPatch, devices: int, finding: str
+) -> None:
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: devices > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: devices)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: Properties())
+    report = doctor.report()
+    assert finding in line(report, "gpu")
+    assert "built for CUDA 13.0" in line(report, "torch")
 
 
 def test_report_soundfile_names_the_formats_it_reads(report: str) -> None:
