@@ -14,15 +14,15 @@ ABI = 1
 LIBRARY = Path(__file__).parent / "_core.so"
 
 
-class Tensor4(ctypes.Structure):
-    """A float32 tensor (D, B, T, units) with contiguous units."""
+class Frames(ctypes.Structure):
+    """A float32 tensor (D, N, units) over the N frames of all utterances, with contiguous units."""
 
-    _fields_ = (("data", c_void_p), ("direction", c_int64), ("utterance", c_int64), ("step", c_int64))
+    _fields_ = (("data", c_void_p), ("direction", c_int64), ("frame", c_int64))
 
     @classmethod
-    def of(cls, tensor: Tensor) -> Tensor4:
-        """Describe a tensor (D, B, T, units); it must outlive the calls that read the description."""
-        return cls(tensor.data_ptr(), *tensor.stride()[:3])
+    def of(cls, tensor: Tensor) -> Frames:
+        """Describe a tensor (D, N, units); it must outlive the calls that read the description."""
+        return cls(tensor.data_ptr(), *tensor.stride()[:2])
 
 
 class Job(ctypes.Structure):
@@ -32,19 +32,19 @@ class Job(ctypes.Structure):
         ("cell", c_int64),
         ("hidden", c_int64),
         ("batch", c_int64),
-        ("steps", c_int64),
         ("rows", c_int64),
         ("order", c_void_p),
+        ("start", c_void_p),
         ("length", c_void_p),
         ("reversed", c_int64),
         ("panels", c_void_p),
-        ("wx", Tensor4),
-        ("h", Tensor4),
-        ("pre", Tensor4),
+        ("wx", Frames),
+        ("h", Frames),
+        ("pre", Frames),
         ("h0", c_void_p),
         ("mask", c_void_p),
-        ("grad_h", Tensor4),
-        ("grad_pre", Tensor4),
+        ("grad_h", Frames),
+        ("grad_pre", Frames),
         ("grad_h0", c_void_p),
     )
 

@@ -9,24 +9,21 @@ from torch import Tensor
 MOST_ROWS = 56
 
 
-def split_rows(
-    directions: int, batch: int, *, shared: bool, threads: int, lengths: Tensor | None = None
-) -> list[Tensor]:
-    """Share rows out so that every thread gets as many, and with lengths as many frames, as the others.
+def split_rows(directions: int, lens: Tensor, *, shared: bool, threads: int) -> list[Tensor]:
+    """Share rows out so that every thread gets about as many rows and frames as the others.
 
     Args:
         directions: D.
-        batch: B.
+        lens: (B,) int64 frames of each utterance.
         shared: whether one recurrent matrix serves all directions; otherwise a tile keeps to one direction.
         threads: how many tiles run at the same time, >= 1.
-        lengths: (B,) int64 steps per utterance, or None when all have the same.
 
     Returns:
         int64 tensors of row numbers d * B + b, longest utterance first in each; together every row once.
     """
-    order = torch.arange(batch) if lengths is None else torch.argsort(lengths, descending=True, stable=True)
-    by_direction = [order + d * batch for d in range(directions)]
-    groups = [torch.stack(by_direction, 1).flatten()] if shared else by_direction
+    order = torch.argsort(lens, descending=True, stable=True)
+    by_direction = torch.stack([order + d * len(lens) for d in range(directions)], dim=1)
+    groups = [by_direction.flatten()] if shared else list(by_direction.t())
     tiles = []
     for rows in groups:
         wanted = -(-threads // len(groups))

@@ -12,26 +12,28 @@
 
 enum { CELL_LIGRU = 0, CELL_LIBRU_ARITH = 1, CELL_LIBRU_HARM = 2, CELL_LIBRU_GEO = 3 };
 
-/* A float tensor (direction, utterance, step, unit): strides in floats, units contiguous. */
+/* A float tensor (direction, frame, unit) over the frames of all utterances, one after the other: strides in floats,
+ * units contiguous. */
 typedef struct {
     float *data;
-    int64_t direction, utterance, step;
-} Tensor4;
+    int64_t direction, frame;
+} Frames;
 
 typedef struct {
-    int64_t cell, hidden, batch, steps;
+    int64_t cell, hidden, batch;
     int64_t rows;          /* how many rows this call runs */
-    const int64_t *order;  /* (rows,) which ones; longest first when lengths differ */
-    const int64_t *length; /* (batch,) steps of each utterance, or NULL: all of them */
-    int64_t reversed;      /* bit d set: direction d walks each utterance's wx and h from its last frame */
+    const int64_t *order;  /* (rows,) which ones, longest first */
+    const int64_t *start;  /* (batch,) first frame of each utterance */
+    const int64_t *length; /* (batch,) how many frames it has */
+    int64_t reversed;      /* bit d set: direction d walks each utterance from its last frame to its first */
     const float *panels;   /* recurrent weights, packed */
-    Tensor4 wx;            /* projection, candidate then gate: 2 * hidden units */
-    Tensor4 h;             /* states */
-    Tensor4 pre;           /* pre-activations in walking order; data may be NULL when not training */
+    Frames wx;             /* projection, candidate then gate: 2 * hidden units */
+    Frames h;              /* states */
+    Frames pre;            /* pre-activations, saved for backward; data is NULL when there will be none */
     const float *h0;       /* (directions, batch, hidden) */
     const float *mask;     /* (directions, batch, hidden) or NULL */
-    Tensor4 grad_h;        /* backward: gradient to h */
-    Tensor4 grad_pre;      /* backward: gradient to pre, in walking order */
+    Frames grad_h;         /* backward: gradient to h */
+    Frames grad_pre;       /* backward: gradient to pre */
     float *grad_h0;        /* backward: (directions, batch, hidden) */
 } Job;
 

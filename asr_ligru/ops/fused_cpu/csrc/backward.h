@@ -9,9 +9,9 @@
 INLINE void gate_gradients(const int cell, const Work *work, int64_t r, int64_t t) {
     const int64_t hidden = work->job->hidden, width = padded(hidden);
     const Row *row = &work->row[r];
-    const float *pre = row->pre + t * work->job->pre.step, *grad_h = row->grad_h + t * row->grad_h_step;
-    const float *after = row->h + t * row->h_step, *before = t > 0 ? after - row->h_step : row->before;
-    float *grad_pre = row->grad_pre + t * work->job->grad_pre.step;
+    const float *pre = at_step(row->pre, t), *grad_h = at_step(row->grad_h, t);
+    const float *after = at_step(row->h, t), *before = t > 0 ? after - row->h.step : row->h0;
+    float *grad_pre = at_step(row->grad_pre, t);
     float *grad = work->grad + r * work->ld, *pair = work->pair + r * work->ld_pair;
     for (int64_t unit = 0; unit < hidden; unit += LANES) {
         const int64_t count = MIN(LANES, hidden - unit);

@@ -12,9 +12,9 @@ INLINE void gates(const int cell, const Work *work, int64_t first, int64_t rows,
     for (int64_t r = 0; r < rows; r++, product += PANEL) {
         const Row *row = &work->row[first + r];
         const int64_t at = (first + r) * work->ld + unit;
-        const float *wx = row->wx + t * row->wx_step + unit;
-        __builtin_prefetch(wx + row->wx_step);
-        __builtin_prefetch(wx + row->wx_step + hidden);
+        const float *wx = at_step(row->wx, t) + unit;
+        __builtin_prefetch(wx + row->wx.step);
+        __builtin_prefetch(wx + row->wx.step + hidden);
         V a = load(product) + load_some(wx, count);
         V g = load(product + LANES) + load_some(wx + hidden, count);
         V m = row->mask ? load_some(row->mask + unit, count) : splat(1.0f);
@@ -23,9 +23,9 @@ INLINE void gates(const int cell, const Work *work, int64_t first, int64_t rows,
         store(work->new_state + at, new.h * feedback);
         store(work->odds + at, new.odds);
         store(work->rest + at, new.rest);
-        store_some(row->h + t * row->h_step + unit, new.h, count);
-        if (row->pre) {
-            float *pre = row->pre + t * work->job->pre.step + unit;
+        store_some(at_step(row->h, t) + unit, new.h, count);
+        if (row->pre.first) {
+            float *pre = at_step(row->pre, t) + unit;
             store_some(pre, a, count);
             store_some(pre + hidden, g, count);
         }
@@ -51,7 +51,7 @@ static void start_states(const Work *work) {
     for (int64_t r = 0; r < job->rows; r++)
         for (int64_t unit = 0; unit < job->hidden; unit += LANES) {
             const int64_t at = r * work->ld + unit;
-            State state = cell_start((int)job->cell, load_some(work->row[r].before + unit, job->hidden - unit));
+            State state = cell_start((int)job->cell, load_some(work->row[r].h0 + unit, job->hidden - unit));
             store(work->state + at, state.h * cell_feedback((int)job->cell));
             store(work->odds + at, state.odds);
             store(work->rest + at, state.rest);

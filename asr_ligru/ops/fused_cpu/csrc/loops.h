@@ -11,13 +11,20 @@
 #define NOINLINE static __attribute__((noinline))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 
-/* Where one row's data lies. A direction that walks backwards has negative steps. */
+/* A row's way through a tensor: a pointer to its first step, and the floats from a step to the next. */
+typedef struct {
+    float *first;
+    int64_t step;
+} Walk;
+
 typedef struct {
     int64_t steps;
-    const float *wx, *before, *mask, *grad_h;
-    float *h, *pre, *grad_pre, *grad_h0;
-    int64_t wx_step, h_step, grad_h_step;
+    Walk wx, h, pre, grad_h, grad_pre;
+    const float *h0, *mask;
+    float *grad_h0;
 } Row;
+
+INLINE float *at_step(Walk walk, int64_t t) { return walk.first + t * walk.step; }
 
 /* One job's private memory. States are (rows, ld), ld a little over the padded hidden size so that rows fall into
  * different cache sets. */
@@ -64,33 +71,27 @@ static void pack_backward(int64_t hidden, const float *u, float *panels) {
         }
 }
 
-INLINE float *row_of(Tensor4 tensor, int64_t direction, int64_t utterance) {
-    return tensor.data ? tensor.data + direction * tensor.direction + utterance * tensor.utterance : NULL;
+/* Where a row's walk over a tensor begins, and how far each step goes. */
+static Walk find_walk(Frames tensor, int64_t direction, int64_t first, int backwards) {
+    if (!tensor.data) return (Walk){NULL, 0};
+    return (Walk){tensor.data + direction * tensor.direction + first * tensor.frame, backwards ? -tensor.frame : tensor.frame};
 }
 
 static Row find_row(const Job *job, int64_t index) {
-    const int64_t d = index / job->batch, b = index % job->batch, flat = index * job->hidden;
+    const int64_t d = index / job->batch, b = index % job->batch, flat = index * job->hidden, steps = job->length[b];
     const int backwards = (job->reversed >> d) & 1;
-    Row row = {
-        .steps = job->length ? job->length[b] : job->steps,
-        .wx = row_of(job->wx, d, b),
-        .h = row_of(job->h, d, b),
-        .pre = row_of(job->pre, d, b),
-        .before = job->h0 + flat,
+    const int64_t first = job->start[b] + (backwards ? steps - 1 : 0);
+    return (Row){
+        .steps = steps,
+        .wx = find_walk(job->wx, d, first, backwards),
+        .h = find_walk(job->h, d, first, backwards),
+        .pre = find_walk(job->pre, d, first, backwards),
+        .grad_h = find_walk(job->grad_h, d, first, backwards),
+        .grad_pre = find_walk(job->grad_pre, d, first, backwards),
+        .h0 = job->h0 + flat,
         .mask = job->mask ? job->mask + flat : NULL,
-        .grad_h = row_of(job->grad_h, d, b),
-        .grad_pre = row_of(job->grad_pre, d, b),
         .grad_h0 = job->grad_h0 ? job->grad_h0 + flat : NULL,
-        .wx_step = backwards ? -job->wx.step : job->wx.step,
-        .h_step = backwards ? -job->h.step : job->h.step,
-        .grad_h_step = backwards ? -job->grad_h.step : job->grad_h.step,
     };
-    if (backwards) {
-        row.wx += (row.steps - 1) * job->wx.step;
-        row.h += (row.steps - 1) * job->h.step;
-        if (row.grad_h) row.grad_h += (row.steps - 1) * job->grad_h.step;
-    }
-    return row;
 }
 
 static int open_work(Work *work, const Job *job) {
