@@ -44,11 +44,10 @@ class FeatureExtractor:
     """
 
     def __init__(self, config: FeaturesConfig) -> None:
-        self._kind = FEATURES[config.name]
+        self.raw_size = FEATURES[config.name].size(config)
         check(config)
         self._config = config
         self._framing = Framing.of(config)
-        self.raw_size = self._kind.size(config)
 
     def num_frames(self, num_samples: int) -> int:
         """Return how many frames a wav of ``num_samples`` gives; 0 if it is too short."""
@@ -86,4 +85,4 @@ class FeatureExtractor:
     def _piece(self, wav: Tensor, first: int, count: int) -> Tensor:
         start = first * self._framing.shift
         samples = wav[start : start + (count - 1) * self._framing.shift + self._framing.window]
-        return self._kind.compute(samples.float(), self._config)
+        return FEATURES[self._config.name].compute(samples.float(), self._config)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from asr_ligru.features.frontend import Frontend
 from asr_ligru.features.splice import splice
 from asr_ligru.resources import folder
 
-from .conftest import UTTERANCES
+from .conftest import UTTERANCES, wav
 
 MFCC: dict[str, Any] = {"name": "mfcc", "num_bins": 23, "num_ceps": 13}
 SPEAKER_OF = {UTTERANCES[0]: "spkA", UTTERANCES[1]: "spkA", UTTERANCES[2]: "spkB"}
@@ -120,6 +121,14 @@ def test_frontend_silence_and_single_frames_stay_finite(cmvn: str) -> None:
         assert feats.isfinite().all()
         assert feats.dtype == torch.float32
         assert cmvn == "none" or (feats == 0).all()
+
+
+def test_frontend_copy_for_another_process_gives_the_same(kaldi: Mapping[str, Tensor]) -> None:
+    frontend = Frontend(FeaturesConfig(**MFCC, cmvn="speaker", sample_rate_hz=8000))
+    frontend.fit(corpus(kaldi))
+    copy: Frontend = pickle.loads(pickle.dumps(frontend))
+    samples = wav(kaldi, "8k", UTTERANCES[2])
+    assert torch.equal(copy(copy.extract(samples), "spkB"), frontend(frontend.extract(samples), "spkB"))
 
 
 def test_frontend_features_of_another_size_are_refused() -> None:
