@@ -46,7 +46,7 @@ class Lexicon:
             DataError: the word is not in the lexicon.
         """
         if word not in self._entries:
-            raise DataError(f"no pronunciation for {printable(word)!r}", fix="add the word to the lexicon")
+            raise DataError(f"no pronunciation for '{printable(word)}'", fix="add the word to the lexicon")
         return self._entries[word]
 
     def missing(self, words: Iterable[str]) -> list[str]:
@@ -97,7 +97,7 @@ def _read_line(raw: bytes, number: int, entries: dict[str, dict[Pronunciation, i
     if not line or line.startswith(";;;"):
         return ""
     if printable(line.replace("\t", " ")) != line.replace("\t", " "):
-        return f"a control character in {printable(line[:60])!r}"
+        return f"a control character in '{printable(line[:60])}'"
     word, *phones = re.split(r"[ \t]+", line)
     variant = _VARIANT.fullmatch(word)
     word = variant.group(1) if variant else word

@@ -97,7 +97,7 @@ class PhoneTokenizer(Tokenizer):
             )
         reserved = [phone for phone in lexicon.phones if phone in (BOUNDARY, UNK)]
         if reserved:
-            raise DataError(f"the lexicon has a phone called {printable(reserved[0])!r}", fix="rename the phone")
+            raise DataError(f"the lexicon has a phone called '{printable(reserved[0])}'", fix="rename the phone")
         return cls(
             (*head_tokens(config.unknown), BOUNDARY, *lexicon.phones), config.unknown, _by_frequency(lexicon, texts)
         )

@@ -109,7 +109,7 @@ class Tokenizer(ABC):
 
     def _unknown_error(self, counts: Counter[str], examples: dict[str, list[str]]) -> DataError:
         listed = [
-            f"{printable(item)!r} x {count}" + (f" ({', '.join(map(printable, examples[item]))})" if examples else "")
+            f"'{printable(item)}' x {count}" + (f" ({', '.join(map(printable, examples[item]))})" if examples else "")
             for item, count in counts.most_common(_MAX_SHOWN)
         ]
         more = f"; and {len(counts) - _MAX_SHOWN} more" if len(counts) > _MAX_SHOWN else ""
