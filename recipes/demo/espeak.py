@@ -6,6 +6,8 @@ import ctypes
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,8 +70,9 @@ class _Event(ctypes.Structure):
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
 
 
-class Engine:
-    """One espeak-ng with one voice; a context manager.
+@contextmanager
+def engine(voice: Voice) -> Iterator[Engine]:
+    """Provide an espeak-ng of its own for one voice.
 
     espeak-ng keeps oscillator phases and random numbers from one sentence to the next in static variables that nothing
     resets. Each engine therefore loads its own copy of the library: what it says depends on its voice and on what it
@@ -81,33 +84,47 @@ class Engine:
     Raises:
         EnvironmentError_: espeakng-loader is not installed, or its library cannot be loaded or lacks the voice.
     """
-
-    def __init__(self, voice: Voice) -> None:
-        loader = _loader()
-        self._lib = _private_copy(Path(loader.get_library_path()))
-        self._chunks: list[bytes] = []
-        self._events: list[Event] = []
-        self._callback = _Callback(self._receive)
-        rate_hz = self._lib.espeak_Initialize(_SYNCHRONOUS, 0, loader.get_data_path().encode(), _OPTIONS)
+    loader = _loader()
+    with tempfile.TemporaryDirectory(prefix="espeak") as folder:
+        data = Path(folder, "espeak-ng-data")
+        data.symlink_to(loader.get_data_path())  # espeak-ng takes no path longer than 160 bytes
+        lib = _load(shutil.copy(loader.get_library_path(), folder))
+        rate_hz = lib.espeak_Initialize(_SYNCHRONOUS, 0, str(data).encode(), _OPTIONS)
         if rate_hz != SAMPLE_RATE_HZ:
             raise _broken(f"espeak-ng did not start (espeak_Initialize returned {rate_hz})")
-        self._lib.espeak_SetSynthCallback(self._callback)
-        self._lib.espeak_ng_SetRandSeed(ctypes.c_long(_NOISE_SEED))
-        self._choose(voice)
+        try:
+            yield Engine(lib, voice, data / "voices" / "!v")
+        finally:
+            lib.espeak_Terminate()
+            _unload(lib)
 
-    def _choose(self, voice: Voice) -> None:
+
+class Engine:
+    """An espeak-ng that speaks with one voice; ``engine`` makes one.
+
+    Args:
+        lib: the library, initialised.
+        voice: who speaks.
+        variants: the folder of espeak-ng's voice variants.
+
+    Raises:
+        EnvironmentError_: there is no such voice.
+    """
+
+    def __init__(self, lib: ctypes.CDLL, voice: Voice, variants: Path) -> None:
+        self._lib = lib
+        self._chunks: list[bytes] = []
+        self._events: list[Event] = []
+        self._callback = _Callback(self._receive)  # kept: espeak-ng holds its address only
+        lib.espeak_SetSynthCallback(self._callback)
+        lib.espeak_ng_SetRandSeed(ctypes.c_long(_NOISE_SEED))
         name = f"{voice.accent}+{voice.variant}"
-        if self._lib.espeak_SetVoiceByName(name.encode()) != 0:
+        # An unknown variant is no error to espeak-ng: it speaks without.
+        known = (variants / voice.variant).is_file()
+        if not known or lib.espeak_SetVoiceByName(name.encode()) != 0:
             raise _broken(f"espeak-ng has no voice {name!r}")
         for parameter, value in ((_RATE, voice.rate_wpm), (_PITCH, voice.pitch), (_RANGE, voice.pitch_range)):
-            self._lib.espeak_SetParameter(parameter, value, 0)
-
-    def __enter__(self) -> Engine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._lib.espeak_Terminate()
-        _unload(self._lib)
+            lib.espeak_SetParameter(parameter, value, 0)
 
     def version(self) -> str:
         """Return espeak-ng's own version, "1.52.0"."""
@@ -130,11 +147,11 @@ class Engine:
             raise _broken(f"espeak-ng could not say {text!r}")
         return np.frombuffer(b"".join(self._chunks), np.int16), list(self._events)
 
-    def phones(self, word: str) -> list[str]:
-        """Return how a word is said on its own, in espeak's mnemonics with stress marks."""
-        text = ctypes.c_char_p(word.encode())
-        found: bytes = self._lib.espeak_TextToPhonemes(ctypes.byref(text), _UTF8, ord(_SEPARATOR) << 8)
-        return found.decode().strip().split(_SEPARATOR)
+    def phones(self, text: str) -> list[list[str]]:
+        """Return how each word of a sentence is said, in espeak's mnemonics with stress marks."""
+        raw = ctypes.c_char_p(text.encode())
+        found: bytes = self._lib.espeak_TextToPhonemes(ctypes.byref(raw), _UTF8, ord(_SEPARATOR) << 8)
+        return [word.split(_SEPARATOR) for word in found.decode().split()]
 
     def _receive(self, wav: Any, count: int, events: Any) -> int:
         """Keep what espeak-ng hands over; returning 0 asks for more."""
@@ -159,13 +176,12 @@ def _loader() -> Any:
     return espeakng_loader
 
 
-def _private_copy(library: Path) -> ctypes.CDLL:
-    """Load a library under a name of its own, so that it shares no variable with one loaded before."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        try:
-            lib = ctypes.CDLL(shutil.copy(library, folder))
-        except OSError as error:
-            raise _broken(f"cannot load {library.name}: {error}") from error
+def _load(library: str) -> ctypes.CDLL:
+    try:
+        lib = ctypes.CDLL(library)
+    except OSError as error:  # a temporary folder mounted without execution
+        fix = "set TMPDIR to a folder that programs may be loaded from"
+        raise EnvironmentError_(f"cannot load a copy of espeak-ng: {error}", where=library, fix=fix) from error
     lib.espeak_Info.restype = ctypes.c_char_p
     lib.espeak_TextToPhonemes.restype = ctypes.c_char_p
     return lib

@@ -37,31 +37,34 @@ TEMPLATES: tuple[str, ...] = (
     "{digit} {digit} {digit}",
     "dial {digit} {digit} {digit} {digit}",
     "{digit} {digit} {digit} {digit} {digit} {digit}",
+    "{power} {device} {on_off}",
     "{power} the {room} {device} {on_off}",
     "{power} {on_off} {room} {device} {number}",
     "{run} the {device} {when}",
     "{run} {room} {device} and {room} {device}",
+    "{handle} and {handle} the {place}",
     "{handle} the {room} {place}",
-    "{handle} {colour} {place} {number} {when}",
+    "{handle} {colour} {place} and {room} {place} {when}",
+    "{fetch} {name} {object} and {object}",
     "{fetch} {name} the {colour} {object}",
+    "{fetch} {name} {colour} {object} {colour} {object}",
     "{fetch} {name} {number} {unit} {when}",
-    "move the {colour} {object} {way}",
-    "move {object} and {object} {way}",
+    "move {colour} {object} {way} {way}",
+    "{object} {object} and {object} {way}",
+    "{reach} {name}",
     "{reach} {name} and {name} {when}",
     "{reach} {name} at {hour} {minute}",
-    "{reach} {name}",
     "{reach} {name} half past {hour} this {day_part}",
+    "quarter {toward} {hour} {when}",
     "quarter {toward} {hour} this {day_part}",
+    "{clock} {number} {unit}",
     "set {clock} to {number} {unit}",
     "set {room} {clock} to {hour} {minute} {when}",
-    "{name} {object} {colour} {object} {way}",
-    "{colour} {object} {colour} {object} {run}",
     "find {object} {object} and {colour} {place}",
-    "{object} {number} {unit} {day_part}",
 )
 
 _SLOT = re.compile(r"{(\w+)}")
-_TRIES = 24  # candidates of which the one with the rarest words is taken
+_TRIES = 12  # candidates of which the one with the rarest words is taken
 
 
 def vocabulary() -> tuple[str, ...]:

@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from asr_ligru.data.layout import Listing, read_lines
 from asr_ligru.errors import ConfigError
 from asr_ligru.safety import atomic_write
 from asr_ligru.safety.files import write_errors
+from asr_ligru.train.lock import run_lock
 from asr_ligru.typing import Utterance
 
 from . import stamp
-from .espeak import Engine
+from .espeak import Engine, engine
 from .grammar import SentenceSource, vocabulary
 from .randomness import generator
 from .rooms import SAMPLE_RATE_HZ, draw_scene, place
@@ -28,6 +30,7 @@ from .speech import Spoken, speak
 from .timing import Span, plain_phone
 from .voices import REFERENCE, VARIANTS, voices
 
+_MAX_MINUTES = 1000.0
 _SPLITS = ("test", "dev", "train")  # in the order in which they choose their sentences
 
 
@@ -39,11 +42,11 @@ def prepare(
     train_minutes: float = 30.0,
     dev_minutes: float = 5.0,
     test_minutes: float = 10.0,
-) -> dict[str, list[Utterance]]:
+) -> Listing:
     """Make the corpus in ``out``, or find it there.
 
     Written are ``wav/<split>/<speaker>/<utt_id>.wav``, ``lexicon.txt``, ``<split>.meta.jsonl`` (speaker, room and
-    noise of each utterance), ``<split>.times.jsonl`` (when each word and phone is said) and ``prepare.json``. The
+    noise of each utterance), ``<split>.times.jsonl`` (when each word and phone is said) and ``synthesis.json``. The
     same arguments and espeak-ng give the same bytes. A corpus that is unfinished, damaged or made with other
     arguments is made again.
 
@@ -56,27 +59,31 @@ def prepare(
         test_minutes: audio for the result, > 0.
 
     Returns:
-        The utterances of "train", "dev" and "test". No sentence and no voice is in two of them.
+        The utterances of "train", "dev" and "test", and the lexicon. No sentence and no voice is in two splits.
 
     Raises:
-        ConfigError: a number of minutes is not above 0.
+        ConfigError: a number of minutes is not above 0, or another process is making the corpus.
         DataError: ``out`` holds a folder ``wav`` that was not made here.
         EnvironmentError_: espeakng-loader is not installed, or the disk is full.
     """
     minutes = {"train": train_minutes, "dev": dev_minutes, "test": test_minutes}
     for split, value in minutes.items():
-        if not 0 < value < 1e4:
-            raise ConfigError(f"{split}_minutes is {value}, expected more than 0")
+        if not 0 < value < _MAX_MINUTES:
+            raise ConfigError(f"{split}_minutes is {value}, expected more than 0 and below {_MAX_MINUTES:g}")
     parameters = {"seed": seed, "minutes": minutes}
-    if not stamp.is_finished(out, parameters):
-        _make(out, seed, minutes, parameters)
-    return {split: _load(out, split) for split in minutes}
+    with run_lock(out):
+        if not stamp.is_finished(out, parameters):
+            _make(out, seed, minutes, parameters)
+    return Listing(
+        {split: _load(out, split) for split in minutes},
+        lexicon=[line for _, line in read_lines(out / "lexicon.txt")],
+    )
 
 
 def _make(out: Path, seed: int, minutes: dict[str, float], parameters: dict[str, Any]) -> None:
-    with Engine(REFERENCE) as engine:
-        version = engine.version()
-        lexicon = "".join(f"{word} {' '.join(_pronounce(engine, word))}\n" for word in vocabulary())
+    with engine(REFERENCE) as reference:
+        version = reference.version()
+        lexicon = "".join(f"{word} {' '.join(_pronounce(reference, word))}\n" for word in vocabulary())
     stamp.begin(out, parameters)
     atomic_write(out / "lexicon.txt", lexicon)
     taken: set[str] = set()
@@ -87,8 +94,9 @@ def _make(out: Path, seed: int, minutes: dict[str, float], parameters: dict[str,
     stamp.finish(out, parameters, espeak_ng=version)
 
 
-def _pronounce(engine: Engine, word: str) -> list[str]:
-    return [phone for phone in map(plain_phone, engine.phones(word)) if phone]
+def _pronounce(reference: Engine, word: str) -> list[str]:
+    """Return the phones of a word as it is said before another: "to" is not "two" there."""
+    return [phone for phone in map(plain_phone, reference.phones(f"{word} ten")[0]) if phone]
 
 
 def _make_split(out: Path, split: str, seed: int, seconds: float, taken: set[str], bar: tqdm[Any]) -> None:
@@ -103,8 +111,7 @@ def _make_split(out: Path, split: str, seed: int, seconds: float, taken: set[str
     meta: list[dict[str, Any]] = []
     for name, said in spoken.items():
         talkers = [one.wav for other, told in spoken.items() if other != name for one in told]
-        folder = out / "wav" / split / name
-        folder.mkdir(parents=True)
+        folder = Path("wav", split, name)
         meta += [_record(out, folder, one, seed, talkers) for one in said]
         bar.update()
     _write_lines(out / f"{split}.meta.jsonl", meta)
@@ -117,10 +124,10 @@ def _record(out: Path, folder: Path, said: Spoken, seed: int, talkers: Sequence[
     scene = draw_scene(rng)
     speech, noise = place(rng, said.wav, said.speaking, scene, talkers)
     path = folder / f"{said.utt_id}.wav"
-    _write_wav(path, speech + noise)
+    _write_wav(out / path, speech + noise)
     return {
         "id": said.utt_id,
-        "audio": path.relative_to(out).as_posix(),
+        "audio": path.as_posix(),
         "duration_s": len(said.wav) / SAMPLE_RATE_HZ,
         "text": said.text,
         "speaker": said.voice.name,
@@ -144,11 +151,13 @@ def _span(span: Span, kind: str) -> dict[str, Any]:
 def _write_wav(path: Path, wav: NDArray[np.float64]) -> None:
     """Write 16-bit mono WAV; plainly, since the stamp says when all files are there."""
     samples = np.rint(wav * 32767).astype("<i2").tobytes()
-    with write_errors(path.parent, len(samples)), wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE_HZ)
-        file.writeframes(samples)
+    with write_errors(path.parent, len(samples)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(SAMPLE_RATE_HZ)
+            file.writeframes(samples)
 
 
 def _write_lines(path: Path, rows: Sequence[dict[str, Any]]) -> None:

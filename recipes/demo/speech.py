@@ -60,7 +60,7 @@ def speak(voice: Voice, sentences: SentenceSource, seconds: float, seed: int) ->
     """
     said: list[Spoken] = []
     left = seconds
-    with espeak.Engine(voice) as engine:
+    with espeak.engine(voice) as engine:
         while not said or left > 0:
             utt_id = f"{voice.name}-{len(said):03d}"
             rng = generator(seed, utt_id)

@@ -1,4 +1,4 @@
-"""The stamp ``prepare.json``: whether a corpus is finished, from what it was made, and that it is still whole."""
+"""The stamp ``synthesis.json``: whether a corpus is finished, from what it was made, and that it is still whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from asr_ligru.safety import atomic_write, read_json, sha256_file
 from asr_ligru.safety.files import write_errors
 
 RECIPE_VERSION = 1  # raised whenever the same parameters give other bytes
-_NAME = "prepare.json"
+_NAME = "synthesis.json"
 _AUDIO = "wav"
 _MAKER = "asr-ligru demo"
 
@@ -24,7 +24,7 @@ def is_finished(out: Path, parameters: dict[str, Any]) -> bool:
     wanted = {"recipe_version": RECIPE_VERSION, "parameters": parameters}
     if not found.get("files") or any(found.get(key) != value for key, value in wanted.items()):
         return False
-    return all((out / name).is_file() for name in found["files"]) and found["files"] == _hashes(out)
+    return all((out / name).exists() for name in found["files"]) and found["files"] == _hashes(out)
 
 
 def begin(out: Path, parameters: dict[str, Any]) -> None:
