@@ -124,7 +124,7 @@ def _train_bpe(texts: list[str], vocab_size: int) -> bytes:
             vocab_size=vocab_size,
             character_coverage=1.0,
             normalization_rule_name="identity",
-            max_sentence_length=max(len(text.encode()) for text in texts) + 1,  # longer lines are left out silently
+            max_sentence_length=max(4192, *(len(text.encode()) + 1 for text in texts)),  # else left out, silently
             num_threads=1,
             pad_id=0,
             pad_piece=BLANK,
@@ -136,8 +136,9 @@ def _train_bpe(texts: list[str], vocab_size: int) -> bytes:
             minloglevel=3,
         )
     except RuntimeError as error:
+        reason = str(error).rpartition("] ")[2] or str(error)
         raise ConfigError(
-            f"BPE of {vocab_size} tokens cannot be trained on this text: {printable(str(error)).rsplit('] ', 1)[-1]}",
+            f"BPE of {vocab_size} tokens cannot be trained on this text: {printable(reason)}",
             where="tokens.vocab_size",
             fix="set tokens.vocab_size between the number of characters and what the message allows",
         ) from error
