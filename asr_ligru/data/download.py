@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import re
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -121,15 +122,26 @@ def _fetch(archive: Archive, path: Path, opener: Open) -> None:
             total = int(response.headers.get("Content-Length") or 0) + (have if goes_on else 0)
             _keep_tag(tag, response.headers)
             _copy(response, part, goes_on, total)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code != 416 or not have:
+            raise _failed(archive, str(error)) from error
+        part.unlink()  # nothing lies beyond what is here, but it was never accepted: start again
+        _fetch(archive, path, opener)
+        return
     except (OSError, http.client.HTTPException) as error:
-        raise EnvironmentError_(
-            f"download failed: {getattr(error, 'reason', None) or error}",
-            where=archive.url,
-            fix="check the connection and give the same command again, it goes on where it stopped; or download "
-            "and unpack it elsewhere and name the folder with --root",
-        ) from error
+        raise _failed(archive, str(getattr(error, "reason", error))) from error
     part.replace(path)
     tag.unlink(missing_ok=True)
+
+
+def _failed(archive: Archive, reason: str) -> EnvironmentError_:
+    return EnvironmentError_(
+        f"download failed: {reason}",
+        where=archive.url,
+        fix="check the connection and give the same command again, it goes on where it stopped; or download "
+        "and unpack it elsewhere and name the folder with --root",
+    )
 
 
 def _starts_at(headers: Any) -> int:

@@ -100,6 +100,11 @@ class Report:
         """Findings that may be meant."""
         return sum(self.counts[kind] for kind in WARNINGS)
 
+    @property
+    def has_errors(self) -> bool:
+        """Whether a run on this corpus would fail or be wrong."""
+        return self.num_errors > 0
+
     def render(self) -> str:
         """Return the report as text of at most 80 columns, safe to print."""
         lines = [*self._sizes(), *self._findings(), *self._characters()]

@@ -120,7 +120,8 @@ def _utterance(line: bytes, folder: Path) -> Utterance:
     if len(line) > _MAX_LINE_BYTES:
         raise ValueError(f"longer than {_MAX_LINE_BYTES} bytes")
     try:
-        record = json.loads(line.decode("utf-8-sig").rstrip(), object_pairs_hook=_object, parse_constant=_refuse_constant)
+        text = line.decode("utf-8-sig").rstrip()
+        record = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8: byte {error.start + 1}") from error
     except json.JSONDecodeError as error:

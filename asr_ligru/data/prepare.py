@@ -84,14 +84,14 @@ def prepare_corpus(
 
     Args:
         name: one of ``CORPORA``.
-        root: the corpus folder; None for one that is downloaded or made.
+        root: the corpus folder; None for one that is made, or downloaded into ``<out>/download``.
         out: made if need be.
-        download: fetch the corpus into ``<out>/download``.
+        download: fetch the corpus into ``root`` first.
         tick: called after each utterance, for a progress bar.
         opener: what opens a download, for tests.
 
     Raises:
-        ConfigError: an unknown corpus, or both ``root`` and ``download``, or a corpus that is nowhere to be had.
+        ConfigError: an unknown corpus, one that cannot be downloaded, or neither ``root`` nor ``download``.
         DataError: ``root`` is missing, empty, not this corpus, or without one usable utterance.
         EnvironmentError_: the download failed, or ``out`` cannot be written.
     """
@@ -99,15 +99,15 @@ def prepare_corpus(
         raise ConfigError(f"unknown corpus {name!r}", fix=nearest(name, CORPORA))
     recipe = resources.recipe_module(name)
     archives = getattr(recipe, "ARCHIVES", ())
-    if download and (root is not None or not archives):
-        what = "give a folder or ask for the download, not both" if archives else f"{name} is not downloaded"
-        raise ConfigError(what, fix="leave out --download")
+    if download and not archives:
+        raise ConfigError(f"{name} is not downloaded", fix="leave out --download")
     if root is None and archives and not download:
         raise ConfigError(f"where is {name}?", fix=f"asr-ligru prepare {name} --root DIR, or --download")
     with write_errors(out, 0):
         out.mkdir(parents=True, exist_ok=True)
-    downloads = download_corpus(archives, out / "download", opener) if download else []
-    listing: Listing = recipe.prepare(out / "download" if download else root, out)
+    source = root or out / "download" if download else root
+    downloads = download_corpus(archives, source, opener) if download and source else []
+    listing: Listing = recipe.prepare(source, out)
     return _write(name, out, _measured(listing, tick), downloads)
 
 

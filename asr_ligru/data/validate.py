@@ -27,21 +27,17 @@ _CLIPPED_SHARE = 0.001
 _UNUSED_S = 0.1
 
 
-@dataclass(frozen=True)
-class AudioRules:
-    """How the audio will be read; the keys of the configuration ``corpus``.
+_SPLITS = ("train", "dev", "test")
 
-    Attributes:
-        sample_rate_hz: what the features expect (``features.sample_rate_hz``).
-        resample: other rates are converted.
-        channel: "error", "mix", or a channel number.
-        max_seconds: longer utterances are kept out of training.
-    """
 
-    sample_rate_hz: int
-    resample: bool = False
-    channel: str = "error"
-    max_seconds: float | None = None
+@dataclass
+class _Rules:
+    """How the audio will be read."""
+
+    sample_rate_hz: int | None
+    resample: bool
+    channel: str
+    max_seconds: float | None
 
 
 @dataclass
@@ -53,14 +49,24 @@ class _Seen:
 
 
 def validate_corpus(
-    folder: Path, splits: Sequence[str], rules: AudioRules, tick: Callable[[], object] = lambda: None
+    folder: Path,
+    splits: Sequence[str] | None = None,
+    sample_rate_hz: int | None = None,
+    *,
+    resample: bool = False,
+    channel: str = "error",
+    max_seconds: float | None = None,
+    tick: Callable[[], object] = lambda: None,
 ) -> Report:
     """Check the manifests of a corpus folder and all audio they name.
 
     Args:
         folder: holds ``<split>.jsonl``.
-        splits: which ones.
-        rules: how the audio will be read.
+        splits: which ones; by default those of train, dev and test that are there.
+        sample_rate_hz: what the features expect; by default that of the first file.
+        resample: other rates are converted, so they are no error (``corpus.resample``).
+        channel: as in ``corpus.channel``.
+        max_seconds: longer utterances are kept out of training (``corpus.max_seconds``).
         tick: called after each utterance, for a progress bar.
 
     Returns:
@@ -69,20 +75,21 @@ def validate_corpus(
     Raises:
         DataError: ``folder`` is not a folder, or a manifest cannot be opened.
     """
-    if not folder.is_dir():
-        raise DataError("expected the folder of a prepared corpus", where=str(folder), fix="run `asr-ligru prepare`")
+    present = [split for split in _SPLITS if (folder / f"{split}.jsonl").is_file()]
+    if not (splits or present):
+        what = "expected a folder with train.jsonl, dev.jsonl or test.jsonl"
+        raise DataError(what, where=str(folder), fix="run `asr-ligru prepare` and give its --out folder")
     report, seen = Report(folder), _Seen()
-    for split in splits:
-        _validate_split(folder, split, rules, report, seen, tick)
-    _compare_speakers(folder, report)
+    rules = _Rules(sample_rate_hz, resample, channel, max_seconds)
+    for split in splits or present:
+        _validate_split(split, rules, report, seen, tick)
+    _compare_speakers(report)
     return report
 
 
-def _validate_split(
-    folder: Path, split: str, rules: AudioRules, report: Report, seen: _Seen, tick: Callable[[], object]
-) -> None:
+def _validate_split(split: str, rules: _Rules, report: Report, seen: _Seen, tick: Callable[[], object]) -> None:
     summary = report.splits[split] = SplitSummary()
-    utterances, findings = scan_manifest(folder / f"{split}.jsonl")
+    utterances, findings = scan_manifest(report.folder / f"{split}.jsonl")
     for finding in findings:
         report.add("manifest", split, finding)
     if not utterances and not findings:
@@ -115,7 +122,7 @@ def _check_text(utterance: Utterance, where: str, report: Report) -> None:
         report.add("characters", where, ", ".join(f"U+{ord(c):04X}" for c in odd) or "not in the composed form NFC")
 
 
-def _check_file(utterance: Utterance, where: str, rules: AudioRules, report: Report) -> audio.AudioInfo | None:
+def _check_file(utterance: Utterance, where: str, rules: _Rules, report: Report) -> audio.AudioInfo | None:
     """Return what the header says, or None when the samples need not be looked at."""
     path = utterance.audio_path
     try:
@@ -126,6 +133,7 @@ def _check_file(utterance: Utterance, where: str, rules: AudioRules, report: Rep
     except DataError as error:
         report.add("unreadable" if _exists(path) else "missing", where, f"{path}: {error.what}")
         return None
+    rules.sample_rate_hz = rules.sample_rate_hz or info.sample_rate_hz
     if info.sample_rate_hz != rules.sample_rate_hz and not rules.resample:
         report.add("rate", where, f"{info.sample_rate_hz} Hz, expected {rules.sample_rate_hz} Hz")
     if info.channels > 1 and rules.channel == "error":
@@ -142,7 +150,7 @@ def _exists(path: Path) -> bool:
 
 
 def _check_stretch(
-    utterance: Utterance, info: audio.AudioInfo, where: str, rules: AudioRules, alone: bool, report: Report
+    utterance: Utterance, info: audio.AudioInfo, where: str, rules: _Rules, alone: bool, report: Report
 ) -> None:
     left_s = info.duration_s - utterance.offset_s - utterance.duration_s
     if left_s < -audio.END_TOLERANCE_S:
@@ -157,7 +165,7 @@ def _check_stretch(
 
 
 def _check_samples(
-    utterance: Utterance, info: audio.AudioInfo, where: str, rules: AudioRules, report: Report, seen: _Seen
+    utterance: Utterance, info: audio.AudioInfo, where: str, rules: _Rules, report: Report, seen: _Seen
 ) -> None:
     """Decode the stretch, as far as the file goes."""
     path, split = utterance.audio_path, where.partition(":")[0]
@@ -191,8 +199,8 @@ def _check_level(samples: NDArray[np.float32], where: str, report: Report) -> No
         report.add("clipped", where, f"{100 * clipped:.1f} % of the samples")
 
 
-def _compare_speakers(folder: Path, report: Report) -> None:
-    promised = _promised(folder)
+def _compare_speakers(report: Report) -> None:
+    promised = _promised(report.folder)
     for one, other in itertools.combinations(report.splits, 2):
         if one in promised or other in promised:
             both = report.splits[one].speakers & report.splits[other].speakers - {""}

@@ -12,7 +12,7 @@ from asr_ligru.typing import BadUtterance, Utterance
 ARCHIVES = (
     Archive(
         "https://www.openslr.org/resources/1/waves_yesno.tar.gz",
-        digest="30301975fd8c5cac4040c261c0852f57cfa8adbbad2ce78e77e4986957445f27",
+        digest="c3f49e0cca421f96b75b41640749167b52118f232498667ca7a5f9416aef8e73",
         stated_by="torchaudio.datasets.YESNO",
     ),
 )
