@@ -1,0 +1,36 @@
+"""Where the errors are: which words, which utterances, which speakers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from asr_ligru.score.wer import Counts, Pair, Scores, UtteranceScore
+
+
+def confusions(scores: Scores, limit: int | None = None) -> list[tuple[Pair, int]]:
+    """Return the ``limit`` most frequent wrong pairs (reference, hypothesis) and their counts, most frequent first."""
+    wrong = Counter(pair for u in scores.utterances for pair in u.pairs if pair[0] != pair[1])
+    return sorted(wrong.items(), key=lambda item: (-item[1], item[0][0] or "", item[0][1] or ""))[:limit]
+
+
+def worst(scores: Scores, limit: int) -> list[UtteranceScore]:
+    """Return the ``limit`` utterances with the most word errors, shorter references first among equals."""
+    wrong = [u for u in scores.utterances if u.words.errors]
+    return sorted(wrong, key=lambda u: (-u.words.errors, u.words.ref, u.utt_id))[:limit]
+
+
+def by_group(scores: Scores, key: Callable[[UtteranceScore], str]) -> dict[str, Counts]:
+    """Return the word counts of each group that ``key`` puts utterances into, in the order of first sight."""
+    groups: dict[str, Counts] = {}
+    for utterance in scores.utterances:
+        name = key(utterance)
+        groups[name] = groups.get(name, Counts()) + utterance.words
+    return groups
+
+
+def length_group(utterance: UtteranceScore) -> str:
+    """Return the bucket of an utterance's reference length, in words."""
+    words = utterance.words.ref
+    bounds = ((0, 0), (1, 2), (3, 5), (6, 10), (11, 20), (21, 50))
+    return next((f"{low}-{high}" if high else "0" for low, high in bounds if low <= words <= high), "over 50")

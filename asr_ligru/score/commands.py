@@ -1,0 +1,86 @@
+"""What ``asr-ligru score`` and ``asr-ligru report`` do, as functions from paths to text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal, get_args
+
+from asr_ligru.errors import ConfigError
+from asr_ligru.registry import nearest
+from asr_ligru.safety import atomic_write
+from asr_ligru.score.html import render_html
+from asr_ligru.score.listing import listing
+from asr_ligru.score.render import RENDERERS, render_text
+from asr_ligru.score.report import build_report
+from asr_ligru.score.texts import read_texts
+from asr_ligru.score.wer import score
+
+Format = Literal["text", "md", "latex", "csv", "json", "html"]
+
+
+def score_files(
+    ref: Path,
+    hyp: Path,
+    profile: str = "none",
+    allow_missing: bool = False,
+    *,
+    out: Path | None = None,
+    color: bool = False,
+) -> str:
+    """Score a file of hypotheses against a file of references.
+
+    Args:
+        ref: manifest or decoder output (``.jsonl``), ``.trn``, or Kaldi's text.
+        hyp: the same formats.
+        profile: how both sides are normalised, see ``text.normalize``.
+        allow_missing: count references without hypothesis as deletions.
+        out: a file for the counts as JSON (``wer.json``), too.
+        color: whether the text goes to a terminal that shows colours.
+
+    Returns:
+        The listing to print.
+
+    Raises:
+        ConfigError: no such profile.
+        DataError: a file is unreadable, ids differ, or there is no reference word.
+        EnvironmentError_: ``out`` cannot be written.
+    """
+    refs, hyps = read_texts(ref, "ref"), read_texts(hyp, "hyp")
+    scores = score(refs.texts, hyps.texts, profile=profile, allow_missing=allow_missing, speakers=refs.speakers)
+    if out is not None:
+        atomic_write(out, json.dumps(scores.to_json(), indent=1) + "\n")
+    return listing(scores, hyps.failed, color) + "\n"
+
+
+def report_folder(
+    folder: Path, fmt: str = "text", out: Path | None = None, *, baseline: str = "", color: bool = False
+) -> str:
+    """Put all runs under a folder into tables.
+
+    Args:
+        folder: holds runs, at any depth.
+        fmt: "text", "md", "latex", "csv", "json" or "html".
+        out: a file the report is written to instead of being returned.
+        baseline: a cell every other row is compared with.
+        color: whether a text report goes to a terminal that shows colours.
+
+    Returns:
+        The report, or one line that says where it is.
+
+    Raises:
+        ConfigError: no such format, or no finished run of the baseline.
+        DataError: no such folder, or no run in it.
+        EnvironmentError_: ``out`` cannot be written.
+    """
+    if fmt not in get_args(Format):
+        raise ConfigError(f"unknown report format {fmt!r}", fix=nearest(fmt, get_args(Format)))
+    report = build_report(folder, baseline)
+    if fmt == "text":
+        text = render_text(report, color and out is None)
+    else:
+        text = render_html(report) if fmt == "html" else RENDERERS[fmt](report)
+    if out is None:
+        return text
+    atomic_write(out, text)
+    return f"report written to {out}\n"

@@ -1,0 +1,148 @@
+"""A report as text for a terminal, Markdown, LaTeX, CSV or JSON."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Callable
+
+from asr_ligru.safety import printable
+from asr_ligru.score.columns import NOT_SAID, legend, records, section_table
+from asr_ligru.score.report import Report, Section
+from asr_ligru.score.runs import Run
+from asr_ligru.score.tables import (
+    Table,
+    csv_records,
+    display_width,
+    latex,
+    markdown,
+    markdown_text,
+    terminal,
+)
+
+_WIDTH = 80
+_BELOW = ("hardware", "command")  # too long for a terminal's table
+_DROPPED = ("dev %", "best", "commit", "train")  # in this order, while the table is too wide
+_DIM, _RESET = "\x1b[2m", "\x1b[0m"
+
+
+def render_text(report: Report, color: bool = False) -> str:
+    """Return the report for a terminal, tables within 80 columns where that can be, commands below them."""
+    blocks = [_section_text(section, color) for section in report.sections]
+    if len(report.sections) == 1 and len(report.sections[0].rows) == 1:
+        row = markdown(section_table(report.sections[0]))
+        blocks.append(f"for RESULTS.md:\n{row}")
+    if report.others:
+        lines = "\n".join(_wrapped(_other_line(run)) for run in report.others)
+        blocks.append(f"not in the table:\n{_DIM + lines + _RESET if color else lines}")
+    if report.sections:
+        blocks.append("\n".join(map(_wrapped, legend(report))))
+    return "\n\n".join(blocks) + "\n"
+
+
+def render_markdown(report: Report) -> str:
+    """Return the report in Markdown: every column, the command lines included; what goes into RESULTS.md."""
+    blocks = [_section_markdown(section) for section in report.sections]
+    if report.others:
+        blocks.append(f"Not in the table:\n\n{markdown(_others_table(report))}")
+    if report.sections:
+        blocks += map(markdown_text, legend(report))
+    return "\n\n".join(blocks) + "\n"
+
+
+def render_latex(report: Report) -> str:
+    """Return the report as booktabs tables; what is not in them stands in comments."""
+    blocks = []
+    for section in report.sections:
+        table = _hoisted(section_table(section).without([*_BELOW, "commit", "best", "dev %"]))[1]
+        notes = [f"% {line}" for line in (section.title, *map(printable, section.notes))]
+        blocks.append("\n".join([*notes, latex(table)]))
+    blocks += [f"% not in the table: {_other_line(run)}" for run in report.others]
+    return "\n\n".join(blocks) + "\n"
+
+
+def render_csv(report: Report) -> str:
+    """Return one line for each row and each run that is in none; rates are fractions."""
+    return csv_records(records(report))
+
+
+def render_json(report: Report) -> str:
+    """Return what the CSV holds, as JSON."""
+    notes = [f"{section.title}: {note}" for section in report.sections for note in section.notes]
+    tree = {
+        "format": 1,
+        "folder": str(report.folder),
+        "baseline": report.baseline,
+        "rows": records(report),
+        "notes": notes,
+    }
+    return json.dumps(tree, indent=1) + "\n"  # ASCII: control characters and line separators are escaped
+
+
+RENDERERS: dict[str, Callable[[Report], str]] = {
+    "text": render_text,
+    "md": render_markdown,
+    "latex": render_latex,
+    "csv": render_csv,
+    "json": render_json,
+}
+
+
+def _section_text(section: Section, color: bool) -> str:
+    full = section_table(section)
+    shared, table = _hoisted(full.without(_BELOW))
+    for title in _DROPPED:
+        if _width(table) > _WIDTH:
+            table = table.without([title])
+    lines = [printable("; ".join([section.title, *shared])), "", terminal(table, color)]
+    lines += ["", *(_wrapped(printable(f"note: {note}")) for note in section.notes)] if section.notes else []
+    return "\n".join([*lines, "", *_commands(section)])
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def _width(table: Table) -> int:
+    return max(display_width(line) for line in terminal(table).split("\n"))
+
+
+def _hoisted(table: Table) -> tuple[list[str], Table]:
+    """Take columns that say the same in every row out of the table."""
+    shared = []
+    for title in ("features", "tokens", "commit"):
+        values = {row[table.columns.index(title)] for row in table.rows if title in table.columns}
+        if len(table.rows) > 1 and len(values) == 1:
+            shared.append(f"{title} {values.pop()}")
+            table = table.without([title])
+    return shared, table
+
+
+def _commands(section: Section) -> list[str]:
+    """Return the command and hardware of each row, a row's differing commands on a line each."""
+    lines = []
+    for row in section.rows:
+        about = dict.fromkeys(f"{run.facts.hardware}, commit {run.facts.commit or NOT_SAID}" for run in row.runs)
+        lines.append(printable(f"{row.name} ({'; '.join(about)})"))
+        commands = dict.fromkeys(run.facts.command for run in row.runs if run.facts.command)
+        lines += [f"  {printable(command)}" for command in commands]
+    return lines
+
+
+def _section_markdown(section: Section) -> str:
+    notes = [f"*{markdown_text(note)}*" for note in section.notes]
+    return "\n\n".join([f"**{markdown_text(section.title)}**", markdown(section_table(section)), *notes])
+
+
+def _others_table(report: Report) -> Table:
+    rows = tuple((run.state, _name(run), run.detail, str(run.folder)) for run in report.others)
+    return Table(("state", "run", "how far", "folder"), rows)
+
+
+def _name(run: Run) -> str:
+    seed = "" if run.facts.seed is None else f"seed {run.facts.seed}"
+    return " ".join(part for part in (run.facts.corpus, run.facts.cell, run.facts.features, seed) if part) or NOT_SAID
+
+
+def _other_line(run: Run) -> str:
+    return printable(f"{run.state}: {_name(run)}: {run.detail} ({run.folder})")

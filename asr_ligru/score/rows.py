@@ -1,0 +1,135 @@
+"""One row of a table: a system's runs over seeds, and how it compares with a baseline."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from asr_ligru.errors import DataError
+from asr_ligru.score.runs import Facts, Run
+from asr_ligru.score.significance import holm, paired_bootstrap
+from asr_ligru.score.texts import read_texts
+from asr_ligru.score.wer import Scores, score
+
+
+@dataclass(frozen=True)
+class Row:
+    """One system: the same configuration trained from one or more seeds.
+
+    Attributes:
+        runs: its finished runs, by seed.
+        differs: the settings that set it apart from rows with the same cell, features and tokens.
+        change: relative change of the WER against the baseline (-0.2: a fifth fewer errors), or None.
+        p: of that change, Holm-corrected over the table, or None.
+    """
+
+    runs: tuple[Run, ...]
+    differs: str = ""
+    change: float | None = None
+    p: float | None = None
+
+    @property
+    def facts(self) -> Facts:
+        """Return what the first of its runs records, for what all of them share."""
+        return self.runs[0].facts
+
+    @property
+    def labels(self) -> tuple[str, str, str]:
+        """Return its cell, features and tokens."""
+        return self.facts.cell, self.facts.features, self.facts.tokens
+
+    @property
+    def name(self) -> str:
+        """Return what tells it from the other rows."""
+        return " ".join(part for part in (*self.labels, self.differs) if part)
+
+    @property
+    def seeds(self) -> list[int]:
+        """Return the seeds of its runs."""
+        return [run.facts.seed for run in self.runs if run.facts.seed is not None]
+
+    def wers(self) -> list[float]:
+        """Return the word error rate of each run, fractions."""
+        return [run.words.rate for run in self.runs if run.words.rate is not None]
+
+    def mean(self, value: Callable[[Run], float | None]) -> float | None:
+        """Return the mean of ``value`` over its runs, None when a run does not say."""
+        values = [value(run) for run in self.runs]
+        known = [v for v in values if v is not None]
+        return statistics.fmean(known) if len(known) == len(values) else None
+
+    @property
+    def wer(self) -> float:
+        """Return the mean word error rate, a fraction."""
+        return statistics.fmean(self.wers())
+
+    @property
+    def deviation(self) -> float | None:
+        """Return the sample standard deviation of the WER over seeds, None for one seed."""
+        return statistics.stdev(self.wers()) if len(self.runs) > 1 else None
+
+
+def compare(rows: Sequence[Row], baseline: str) -> tuple[list[Row], list[str]]:
+    """Return ``rows`` with their change against the baseline, and notes on what could not be compared.
+
+    Every row is tested by paired bootstrap against the row of the cell ``baseline`` with the same features and
+    tokens; over several seeds, an utterance's errors are their mean. The p values are Holm-corrected together.
+    """
+    compared, notes = list(rows), []
+    p_values: dict[int, float] = {}
+    for labels in dict.fromkeys(row.labels[1:] for row in rows):
+        group = [i for i, row in enumerate(rows) if row.labels[1:] == labels]
+        bases = [rows[i] for i in group if rows[i].facts.cell == baseline]
+        if len(bases) != 1:
+            notes.append(f"{' '.join(labels)}: no change shown, {len(bases)} rows of {baseline} instead of one")
+            continue
+        others = [i for i in group if rows[i] is not bases[0]]
+        for index in others:
+            compared[index] = replace(rows[index], change=rows[index].wer / bases[0].wer - 1 if bases[0].wer else None)
+        try:
+            base = _mean_errors(bases[0])
+            p_values |= {i: paired_bootstrap(base.errors, _mean_errors(rows[i]).errors, base.refs).p for i in others}
+        except DataError as error:
+            notes.append(f"{' '.join(labels)}: no p, {error.what} in {error.where}")
+    for index, p in zip(p_values, holm(list(p_values.values())), strict=True):
+        compared[index] = replace(compared[index], p=p)
+    return compared, notes
+
+
+@dataclass(frozen=True)
+class _Errors:
+    """Word errors, a mean over seeds, and reference words, by utterance id."""
+
+    errors: dict[str, float]
+    refs: dict[str, int]
+
+
+def _mean_errors(row: Row) -> _Errors:
+    scored = [score_run(run) for run in row.runs]
+    ids = [{u.utt_id for u in scores.utterances} for scores in scored]
+    if any(other != ids[0] for other in ids):
+        raise DataError("seeds were scored on different utterances", where=str(row.runs[0].folder))
+    errors = {u.utt_id: 0.0 for u in scored[0].utterances}
+    for utterance in (u for scores in scored for u in scores.utterances):
+        errors[utterance.utt_id] += utterance.words.errors / len(scored)
+    return _Errors(errors, {u.utt_id: u.words.ref for u in scored[0].utterances})
+
+
+def score_run(run: Run) -> Scores:
+    """Count a finished run's errors again, utterance by utterance, from its ``hyp.jsonl``.
+
+    Raises:
+        DataError: there is no such file, or it does not give the errors that ``wer.json`` records.
+    """
+    path = run.folder / "hyp.jsonl"
+    refs, hyps = read_texts(path, "ref"), read_texts(path, "hyp")
+    scores = score(refs.texts, hyps.texts, profile=run.profile, allow_missing=True)
+    if (scores.words.errors, scores.words.ref) != (run.words.errors, run.words.ref):
+        raise DataError(
+            f"hyp.jsonl has {scores.words.errors} errors in {scores.words.ref} words, "
+            f"wer.json has {run.words.errors} in {run.words.ref}",
+            where=str(run.folder),
+            fix="score the run again",
+        )
+    return scores
