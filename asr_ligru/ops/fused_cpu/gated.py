@@ -37,7 +37,7 @@ def gated_recurrence(cell: str, wx: Tensor, u: Tensor, h0: Tensor, mask: Tensor 
     start = torch.arange(batch) * steps
     layout = _Layout(start, torch.full_like(start, steps), reverse=False, interleaved=False)
     h: Tensor = _Gated.apply(cell, wx.flatten(1, 2), u, h0, mask, layout)  # type: ignore[no-untyped-call]
-    return h.view(directions, batch, steps, -1)
+    return h.view(directions, batch, steps, h.shape[-1])
 
 
 def packed_recurrence(cell: str, wx: Tensor, lens: Tensor, u: Tensor, h0: Tensor, mask: Tensor | None) -> Tensor:
@@ -58,7 +58,7 @@ def packed_recurrence(cell: str, wx: Tensor, lens: Tensor, u: Tensor, h0: Tensor
         (N, D * H) states in the order of ``wx``. Gradients flow to ``wx``, ``u`` and ``h0``.
     """
     layout = _Layout(lens.cumsum(0) - lens, lens.contiguous(), reverse=True, interleaved=True)
-    by_direction = wx.view(len(wx), -1, u.shape[1]).transpose(0, 1)
+    by_direction = wx.reshape(len(wx), -1, u.shape[1]).transpose(0, 1)
     h: Tensor = _Gated.apply(cell, by_direction, u, h0, mask, layout)  # type: ignore[no-untyped-call]
     return h.transpose(0, 1).flatten(1)
 

@@ -10,7 +10,7 @@ INLINE void gate_gradients(const int cell, const Work *work, int64_t r, int64_t 
     const int64_t hidden = work->job->hidden, width = padded(hidden);
     const Row *row = &work->row[r];
     const float *pre = at_step(row->pre, t), *grad_h = at_step(row->grad_h, t);
-    const float *after = at_step(row->h, t), *before = t > 0 ? after - row->h.step : row->h0;
+    const float *before = t > 0 ? at_step(row->h, t - 1) : row->h0;
     float *grad_pre = at_step(row->grad_pre, t);
     float *grad = work->grad + r * work->ld, *pair = work->pair + r * work->ld_pair;
     for (int64_t unit = 0; unit < hidden; unit += LANES) {
@@ -18,7 +18,7 @@ INLINE void gate_gradients(const int cell, const Work *work, int64_t r, int64_t 
         V dh = load(grad + unit) + load_some(grad_h + unit, count);
         V m = row->mask ? load_some(row->mask + unit, count) : splat(1.0f);
         Gradient gradient = cell_gradient(cell, load_some(pre + unit, count), load_some(pre + hidden + unit, count), m,
-                                          load_some(before + unit, count), load_some(after + unit, count), dh);
+                                          load_some(before + unit, count), dh);
         store(pair + unit, gradient.a);
         store(pair + width + unit, gradient.g);
         store(grad + unit, gradient.h);

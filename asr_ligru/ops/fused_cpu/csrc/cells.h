@@ -38,8 +38,7 @@ INLINE State ligru_step(V a, V g, V m, State old) {
     return (State){.h = c + z * (old.h - c)};
 }
 
-INLINE Gradient ligru_gradient(V a, V g, V m, V before, V after, V dh) {
-    (void)after;
+INLINE Gradient ligru_gradient(V a, V g, V m, V before, V dh) {
     V z = sigmoid(g), c = choose(a < 0.0f, splat(0.0f), a) * m;
     V keep = dh * z, take = dh - keep;
     V da = choose(a > 0.0f, take * m, splat(0.0f));
@@ -52,26 +51,13 @@ INLINE State geo_step(V a, V g, V m, State old) {
     return (State){.h = c + z * (old.h - c)};
 }
 
-INLINE Gradient geo_gradient(V a, V g, V m, V before, V after, V dh) {
-    (void)after;
-    V z = sigmoid(g), c = softplus(a) * m;
-    V keep = dh * z, take = dh - keep;
-    return (Gradient){.a = take * m * sigmoid(a), .g = keep * (1.0f - z) * (before - c), .h = keep};
+INLINE Gradient geo_gradient(V a, V g, V m, V before, V dh) {
+    Softplus c = softplus_with_slope(a);
+    V z = sigmoid(g), keep = dh * z, take = dh - keep;
+    return (Gradient){.a = take * m * c.slope, .g = keep * (1.0f - z) * (before - c.value * m), .h = keep};
 }
 
-/* LiBRU: z with the share of the old state in the new one, z e^change. The exponents are added before the
- * exponential: each alone may be out of range. */
-typedef struct {
-    V z, kept;
-} Shares;
-
-INLINE Shares shares(V g, V change) {
-    V low = choose(g < 0.0f, g, splat(0.0f)), high = 1.0f / (1.0f + vexp(low + low - g)); /* low + low - g = -|g| */
-    V kept = at_most(high * vexp(low + change), 1.0f);
-    return (Shares){.z = high * vexp(low), .kept = kept};
-}
-
-/* LiBRU arith in s = -log p: p = z p' + (1 - z) c, c = sigmoid(a)^m. Carried: odds = p, rest = 1 - p. */
+/* LiBRU arith in s = -log p: p = z p' + (1 - z) e^-c, c = softplus(-a) m. Carried: odds = p, rest = 1 - p. */
 INLINE State arith_start(V h) {
     V p = vexp(-h);
     return (State){.h = h, .odds = p, .rest = 1.0f - p};
@@ -96,10 +82,11 @@ INLINE State arith_step(V a, V g, V m, int masked, State old) {
     return new;
 }
 
-INLINE Gradient arith_gradient(V a, V g, V m, V before, V after, V dh) {
-    Shares share = shares(g, after - before);
-    return (Gradient){
-        .a = dh * (share.kept - 1.0f) * sigmoid(-a) * m, .g = dh * (share.z - share.kept), .h = dh * share.kept};
+/* The old state's share in the new one is z p' / p = sigmoid(g - h' + c). */
+INLINE Gradient arith_gradient(V a, V g, V m, V before, V dh) {
+    Softplus c = softplus_with_slope(-a);
+    Pair kept = sigmoids(g - before + c.value * m);
+    return (Gradient){.a = -dh * kept.no * c.slope * m, .g = dh * (sigmoid(g) - kept.yes), .h = dh * kept.yes};
 }
 
 /* LiBRU harm: e^h = z e^h' + (1 - z) e^c, c = softplus(a) m. Carried: odds = e^h - 1. */
@@ -111,7 +98,7 @@ INLINE State harm_step(V a, V g, V m, int masked, State old) {
     if (masked) candidate = vexp(softplus(a) * m) - 1.0f;
     V odds = z.yes * old.odds + z.no * candidate;
     State new = {.h = vlog1p_of(odds, 1.0f + odds), .odds = odds};
-    VI huge = (odds > far_from_infinity) | (old.odds > far_from_infinity);
+    VI huge = (odds > far_from_infinity) | (old.odds > far_from_infinity) | (candidate > far_from_infinity);
     if (any(huge))
         for (int i = 0; i < LANES; i++)
             if (huge[i]) {
@@ -122,10 +109,10 @@ INLINE State harm_step(V a, V g, V m, int masked, State old) {
     return new;
 }
 
-INLINE Gradient harm_gradient(V a, V g, V m, V before, V after, V dh) {
-    Shares share = shares(g, before - after);
-    return (Gradient){
-        .a = dh * (1.0f - share.kept) * sigmoid(a) * m, .g = dh * (share.kept - share.z), .h = dh * share.kept};
+INLINE Gradient harm_gradient(V a, V g, V m, V before, V dh) {
+    Softplus c = softplus_with_slope(a);
+    Pair kept = sigmoids(g + before - c.value * m);
+    return (Gradient){.a = dh * kept.no * c.slope * m, .g = dh * (kept.yes - sigmoid(g)), .h = dh * kept.yes};
 }
 
 INLINE State cell_start(const int cell, V h) {
@@ -141,11 +128,11 @@ INLINE State cell_step(const int cell, V a, V g, V m, int masked, State old) {
     return ligru_step(a, g, m, old);
 }
 
-INLINE Gradient cell_gradient(const int cell, V a, V g, V m, V before, V after, V dh) {
-    if (cell == CELL_LIBRU_ARITH) return arith_gradient(a, g, m, before, after, dh);
-    if (cell == CELL_LIBRU_HARM) return harm_gradient(a, g, m, before, after, dh);
-    if (cell == CELL_LIBRU_GEO) return geo_gradient(a, g, m, before, after, dh);
-    return ligru_gradient(a, g, m, before, after, dh);
+INLINE Gradient cell_gradient(const int cell, V a, V g, V m, V before, V dh) {
+    if (cell == CELL_LIBRU_ARITH) return arith_gradient(a, g, m, before, dh);
+    if (cell == CELL_LIBRU_HARM) return harm_gradient(a, g, m, before, dh);
+    if (cell == CELL_LIBRU_GEO) return geo_gradient(a, g, m, before, dh);
+    return ligru_gradient(a, g, m, before, dh);
 }
 
 /* What the recurrent product reads: the state, or log p = -s. */

@@ -91,11 +91,18 @@ INLINE Pair sigmoids(V x) {
     return (Pair){.yes = choose(x < 0.0f, low, high), .no = choose(x < 0.0f, high, low)};
 }
 
-/* log(1 + e^x), e^x flat below x = -87. */
-INLINE V softplus(V x) {
-    V size = choose(x < 0.0f, x, -x); /* -|x| */
-    V small = vexp(size);
-    return choose(x < 0.0f, splat(0.0f), x) + vlog1p_of(small, 1.0f + small);
+/* log(1 + e^x) and its derivative sigmoid(x). */
+typedef struct {
+    V value, slope;
+} Softplus;
+
+INLINE Softplus softplus_with_slope(V x) {
+    V small = vexp(choose(x < 0.0f, x, -x)); /* e^-|x| */
+    V total = 1.0f + small, high = 1.0f / total;
+    V value = choose(x < 0.0f, splat(0.0f), x) + vlog1p_of(small, total);
+    return (Softplus){.value = value, .slope = choose(x < 0.0f, small * high, high)};
 }
+
+INLINE V softplus(V x) { return softplus_with_slope(x).value; }
 
 #endif
