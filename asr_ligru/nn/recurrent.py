@@ -11,6 +11,7 @@ from asr_ligru.config import CellConfig
 from asr_ligru.errors import ConfigError
 from asr_ligru.nn.norm import build_norm
 from asr_ligru.ops import dispatch, lengths
+from asr_ligru.ops.fused_cpu.linear import linear
 from asr_ligru.ops.packing import Packing
 from asr_ligru.registry import nearest
 
@@ -93,7 +94,7 @@ class RecurrentLayer(nn.Module):
         Returns:
             (N, D * H) output, and the state (D, B, parts * H) after the last valid frame of each direction.
         """
-        wx = packing.spread(self.norm(self.w(x)), self.padding)
+        wx = packing.spread(self.norm(linear(x, self.w.weight, self.w.bias)), self.padding)
         if state is None:
             state = wx.new_full((*wx.shape[:2], self.parts * self.hidden_size), self.first)
         states = dispatch.recurrence(

@@ -9,9 +9,9 @@ from torch.nn.functional import logsigmoid
 from asr_ligru.ops import stepped
 
 
-def advance(wx: Tensor, v: Tensor, h: Tensor, mask: Tensor | None, out: Tensor) -> None:
-    """Take one step; leaves (a, g) in ``v``."""
-    a, g = v.add_(wx).chunk(2, dim=-1)
+def advance(wx: Tensor, kept: Tensor, h: Tensor, mask: Tensor | None, out: Tensor) -> None:
+    """Take one step; leaves (a, g) in ``kept``."""
+    a, g = kept.add_(wx).chunk(2, dim=-1)
     log_c = logsigmoid(a)
     if mask is not None:
         log_c.mul_(mask)
@@ -19,15 +19,15 @@ def advance(wx: Tensor, v: Tensor, h: Tensor, mask: Tensor | None, out: Tensor) 
     out.neg_()
 
 
-def derivatives(v: Tensor, before: Tensor, after: Tensor, mask: Tensor | None) -> tuple[list[Tensor], Tensor]:
+def derivatives(kept: Tensor, before: Tensor, after: Tensor, mask: Tensor | None) -> tuple[Tensor, ...]:
     """Return the factors of candidate and gate, and of the state before."""
-    a, g = v.chunk(2, dim=-1)
+    a, g = kept.chunk(2, dim=-1)
     m = 1.0 if mask is None else mask
-    kept = torch.exp(logsigmoid(g) - before + after)  # the old probability's share of the sum
-    return [(kept - 1) * torch.sigmoid(-a) * m, torch.sigmoid(g) - kept], kept
+    share = torch.exp(logsigmoid(g) - before + after)  # the old probability's share of the sum
+    return torch.stack(((share - 1) * torch.sigmoid(-a) * m, torch.sigmoid(g) - share), dim=-2), share
 
 
-CELL = stepped.SteppedCell(gates=2, advance=advance, derivatives=derivatives)
+CELL = stepped.SteppedCell(gates=2, kept=2, advance=advance, derivatives=derivatives)
 
 
 def recurrence(wx: Tensor, u: Tensor, h0: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -9,24 +9,24 @@ from torch.nn.functional import logsigmoid
 from asr_ligru.ops import stepped
 
 
-def advance(wx: Tensor, v: Tensor, h: Tensor, mask: Tensor | None, out: Tensor) -> None:
-    """Take one step; leaves (a, g) in ``v``."""
-    a, g = v.add_(wx).chunk(2, dim=-1)
+def advance(wx: Tensor, kept: Tensor, h: Tensor, mask: Tensor | None, out: Tensor) -> None:
+    """Take one step; leaves (a, g) in ``kept``."""
+    a, g = kept.add_(wx).chunk(2, dim=-1)
     s_c = logsigmoid(-a).neg_()
     if mask is not None:
         s_c.mul_(mask)
     torch.logaddexp(logsigmoid(g).add_(h), logsigmoid(-g).add_(s_c), out=out)
 
 
-def derivatives(v: Tensor, before: Tensor, after: Tensor, mask: Tensor | None) -> tuple[list[Tensor], Tensor]:
+def derivatives(kept: Tensor, before: Tensor, after: Tensor, mask: Tensor | None) -> tuple[Tensor, ...]:
     """Return the factors of candidate and gate, and of the state before."""
-    a, g = v.chunk(2, dim=-1)
+    a, g = kept.chunk(2, dim=-1)
     m = 1.0 if mask is None else mask
-    kept = torch.exp(logsigmoid(g) + before - after)  # the old state's share of the sum
-    return [(1 - kept) * torch.sigmoid(a) * m, kept - torch.sigmoid(g)], kept
+    share = torch.exp(logsigmoid(g) + before - after)  # the old state's share of the sum
+    return torch.stack(((1 - share) * torch.sigmoid(a) * m, share - torch.sigmoid(g)), dim=-2), share
 
 
-CELL = stepped.SteppedCell(gates=2, advance=advance, derivatives=derivatives)
+CELL = stepped.SteppedCell(gates=2, kept=2, advance=advance, derivatives=derivatives)
 
 
 def recurrence(wx: Tensor, u: Tensor, h0: Tensor, mask: Tensor | None = None) -> Tensor:
