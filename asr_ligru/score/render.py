@@ -55,7 +55,7 @@ def render_latex(report: Report) -> str:
     blocks = []
     for section in report.sections:
         table = _hoisted(section_table(section).without([*_BELOW, "commit", "best", "dev %"]))[1]
-        notes = [f"% {line}" for line in (section.title, *map(printable, section.notes))]
+        notes = [f"% {printable(line)}" for line in (section.title, *section.notes)]
         blocks.append("\n".join([*notes, latex(table)]))
     blocks += [f"% not in the table: {_other_line(run)}" for run in report.others]
     return "\n\n".join(blocks) + "\n"

@@ -136,23 +136,22 @@ def _system(run: Run) -> tuple[object, ...]:
 
 def _with_differences(rows: Sequence[Row]) -> list[Row]:
     """Name, for rows with the same labels, the settings in which they differ."""
+    settings = [_settings(row.runs[0]) for row in rows]
     named = []
-    for row in rows:
-        alike = [_settings(other.runs[0]) for other in rows if other.labels == row.labels]
-        own = _settings(row.runs[0])
+    for row, own in zip(rows, settings, strict=True):
+        alike = [other for one, other in zip(rows, settings, strict=True) if one.labels == row.labels]
         keys = [key for key in own if any(other.get(key) != own[key] for other in alike)]
         named.append(replace(row, differs=" ".join(f"{key}={own[key]}" for key in sorted(keys))))
     return named
 
 
 def _seed_notes(rows: Sequence[Row]) -> list[str]:
-    repeated = (
+    return [
         f"{row.facts.cell}: seed {seed} is there {count} times"
         for row in rows
         for seed, count in Counter(row.seeds).items()
         if count > 1
-    )
-    return list(repeated)
+    ]
 
 
 def _left_out_notes(rows: Sequence[Row]) -> list[str]:

@@ -122,5 +122,5 @@ def csv_records(records: Sequence[Mapping[str, Scalar]]) -> str:
     writer.writerow(columns)
     for record in records:
         values = [record.get(column) for column in columns]
-        writer.writerow([csv_cell(value) if isinstance(value, str) else value for value in values])
+        writer.writerow([csv_cell(printable(value)) if isinstance(value, str) else value for value in values])
     return stream.getvalue()

@@ -170,6 +170,7 @@ print(score({"a": ref}, {"a": hyp}).words.ref)
 """
 
 
+@pytest.mark.slow
 def test_score_fifty_thousand_word_pair_fits_in_two_gigabytes() -> None:
     done = subprocess.run(
         [sys.executable, "-c", TWO_GIGABYTES], env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}, capture_output=True

@@ -1,0 +1,31 @@
+"""Where the errors are."""
+
+from __future__ import annotations
+
+from asr_ligru.score.breakdown import by_group, confusions, length_group, worst
+from asr_ligru.score.wer import Counts, score
+
+SCORES = score(
+    {"a": "one two three", "b": "one two", "c": "four", "d": ""},
+    {"a": "one too three", "b": "one too", "c": "four five", "d": "oh"},
+    speakers={"a": "s", "b": "t", "c": "s", "d": "t"},
+)
+
+
+def test_confusions_are_counted_most_frequent_first() -> None:
+    assert confusions(SCORES) == [(("two", "too"), 2), ((None, "five"), 1), ((None, "oh"), 1)]
+    assert confusions(SCORES, 1) == [(("two", "too"), 2)]
+
+
+def test_worst_shows_only_errors_and_shorter_references_first() -> None:
+    scores = score({"a": "x y", "b": "x", "c": "x"}, {"a": "p", "b": "q", "c": "x"})
+    assert [u.utt_id for u in worst(scores, 5)] == ["a", "b"]
+    assert [u.utt_id for u in worst(SCORES, 9)] == ["d", "c", "b", "a"]
+
+
+def test_by_group_sums_to_the_whole() -> None:
+    groups = by_group(SCORES, lambda u: u.speaker)
+    assert groups == {"s": Counts(ref=4, sub=1, ins=1), "t": Counts(ref=2, sub=1, ins=1)}
+    lengths = by_group(SCORES, length_group)
+    assert {name: counts.ref for name, counts in lengths.items()} == {"3-5": 3, "1-2": 3, "0": 0}
+    assert sum(lengths.values(), Counts()) == SCORES.words

@@ -1,0 +1,75 @@
+"""Every RESULTS.md of the repository holds lines that the report prints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from asr_ligru.score.columns import COLUMNS
+from asr_ligru.score.commands import report_folder
+
+RECIPES = Path(__file__).resolve().parents[2] / "recipes"
+SHAPES = {
+    "par. M": r"\d+\.\d\d",
+    "seeds": r"\d+(,\d+)*|\d+ seeds",
+    "WER %": r"\d+\.\d\d( ± \d+\.\d\d| \(\d+\.\d-\d+\.\d\))?",
+    "CER %": r"\d+\.\d\d",
+    "RTF": r"\d+\.\d{4}",
+    "train": r"\d+ s|\d+ min|\d+\.\d h",
+    "best": r"\d+(-\d+)?",
+    "dev %": r"\d+\.\d\d",
+    "commit": r"[0-9a-f]{7,}(; [0-9a-f]{7,})*",
+    "hardware": r".{3,}",
+    "command": r"`.*asr-ligru .*`",
+}
+
+
+def result_lines(text: str) -> list[dict[str, str]]:
+    """Return the cells by title of every table whose titles are those of the report."""
+    lines: list[dict[str, str]] = []
+    titles: list[str] = []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if cells[:1] == ["cell"]:
+            titles = cells
+        elif not cells:
+            titles = []
+        elif titles and set(cells[0]) != {"-"}:
+            lines.append(dict(zip(titles, cells, strict=True)))
+    return lines
+
+
+def check(text: str) -> None:
+    lines = result_lines(text)
+    assert lines, "no table that begins with the column cell"
+    for line in lines:
+        assert set(line) <= set(COLUMNS)
+        for title, shape in SHAPES.items():
+            assert re.fullmatch(shape, line[title]), f"{title}: {line[title]!r}"
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*/RESULTS.md")), ids=lambda path: path.parent.name)
+def test_results_of_recipes_are_lines_of_the_report(path: Path) -> None:
+    check(path.read_text(encoding="utf-8"))
+
+
+def test_results_of_the_report_have_the_shape(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    for seed in (1, 2):
+        make_run("ligru", seed)
+    make_run("gru", rate=0.2)
+    make_run("libru", hidden_size=128)
+    check(report_folder(tmp_path, "md", baseline="gru"))
+
+
+@pytest.mark.parametrize(("old", "new"), [("| 1.41 |", "| 1.4M |"), ("`asr-ligru", "`python"), ("| ligru |", "|")])
+def test_results_line_of_another_shape_is_noticed(
+    make_run: Callable[..., Path], tmp_path: Path, old: str, new: str
+) -> None:
+    make_run()
+    text = report_folder(tmp_path, "md")
+    assert old in text
+    with pytest.raises((AssertionError, ValueError)):
+        check(text.replace(old, new))
