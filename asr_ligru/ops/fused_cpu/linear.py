@@ -38,7 +38,7 @@ def linear(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
 
 def product(a: Tensor, b: Tensor) -> Tensor:
     """Return a @ b for matrices (M, K) and (K, N), without gradients."""
-    if not _float32_on_cpu(a, b) or not _onednn() or not a.numel() or not b.numel():
+    if not _float32_on_cpu(a, b) or not _onednn():
         return a @ b
     return _multiply(a, b.t(), None)
 
@@ -61,6 +61,8 @@ class _Linear(torch.autograd.Function):
 
 
 def _multiply(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
+    if not x.numel() or not w.numel():  # oneDNN refuses
+        return F.linear(x, w, b)
     y: Tensor = torch.ops.mkldnn._linear_pointwise(x, w, b, "none", [], "")
     return y
 
