@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable
 
 from asr_ligru.safety import printable
-from asr_ligru.score.columns import NOT_SAID, legend, records, section_table
+from asr_ligru.score.columns import COLUMNS, NOT_SAID, legend, records, section_table
 from asr_ligru.score.report import Report, Section
 from asr_ligru.score.runs import Run
 from asr_ligru.score.tables import (
@@ -119,11 +119,12 @@ def _hoisted(table: Table) -> tuple[list[str], Table]:
 
 
 def _commands(section: Section) -> list[str]:
-    """Return the command and hardware of each row, a row's differing commands on a line each."""
+    """Return what the table may lack the width for, and the commands, a row's differing ones on a line each."""
     lines = []
     for row in section.rows:
-        about = dict.fromkeys(f"{run.facts.hardware}, commit {run.facts.commit or NOT_SAID}" for run in row.runs)
-        lines.append(printable(f"{row.name} ({'; '.join(about)})"))
+        trained, best, commit, hardware = (COLUMNS[title](row) for title in ("train", "best", "commit", "hardware"))
+        about = f"{row.name}: {trained}, best epoch {best}, commit {commit}, {hardware}"
+        lines.append(_wrapped(printable(about)))
         commands = dict.fromkeys(run.facts.command for run in row.runs if run.facts.command)
         lines += [f"  {printable(command)}" for command in commands]
     return lines

@@ -134,8 +134,9 @@ def test_report_folder_text_fits_the_terminal(make_run: Callable[..., Path], tmp
         for seed in (1, 2, 3):
             make_run(cell, seed)
         make_run(cell, features="fmllr")
-    lines = report_folder(tmp_path, baseline="lstm").splitlines()
-    assert max(map(len, lines)) <= 80
+    text = report_folder(tmp_path, baseline="lstm")
+    assert max(map(len, text.splitlines())) <= 80
+    assert "ligru fbank char: 22 min, best epoch 9, commit 012345678, x86_64, 2 threads" in text
 
 
 def test_report_folder_text_has_color_only_where_asked(make_run: Callable[..., Path], tmp_path: Path) -> None:

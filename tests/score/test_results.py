@@ -21,7 +21,7 @@ SHAPES = {
     "train": r"\d+ s|\d+ min|\d+\.\d h",
     "best": r"\d+(-\d+)?",
     "dev %": r"\d+\.\d\d",
-    "commit": r"[0-9a-f]{7,}(; [0-9a-f]{7,})*",
+    "commit": r"([0-9a-f]{7,}|v\d\S*)(; ([0-9a-f]{7,}|v\d\S*))*",
     "hardware": r".{3,}",
     "command": r"`.*asr-ligru .*`",
 }
