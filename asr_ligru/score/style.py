@@ -8,7 +8,7 @@ STYLE = """
   --mark: #20252b; --bad: #ff9d94; --add: #7fd6a0; --c0: #6cb6f2; --c1: #ffa066; --c2: #71d38f; --c3: #e69bf0;
   --c4: #e5c15c; --c5: #63d0e0; --c6: #ff8fa6; --c7: #b4bcc8; } }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 60rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
+main { max-width: 68rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; margin: .5rem 0 0; } h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
 p { margin: .5rem 0; } .quiet { color: var(--quiet); font-size: .875rem; }
 .note { border-left: 3px solid var(--c4); padding-left: .6rem; font-size: .9rem; }
