@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from asr_ligru.config import CellConfig
 from asr_ligru.errors import ConfigError
 from asr_ligru.nn.norm import build_norm
-from asr_ligru.ops import dispatch, lengths
+from asr_ligru.ops import dispatch
 from asr_ligru.ops.fused_cpu.linear import linear
 from asr_ligru.ops.packing import Packing
 from asr_ligru.registry import nearest
@@ -94,24 +94,33 @@ class RecurrentLayer(nn.Module):
         Returns:
             (N, D * H) output, and the state (D, B, parts * H) after the last valid frame of each direction.
         """
-        wx = packing.spread(self.norm(linear(x, self.w.weight, self.w.bias)), self.padding)
+        wx = self.norm(linear(x, self.w.weight, self.w.bias))
+        batch = (self.directions, len(packing.lens))
         if state is None:
-            state = wx.new_full((*wx.shape[:2], self.parts * self.hidden_size), self.first)
-        states = dispatch.recurrence(
-            self.cell, wx, self.u, state, self._dropout_mask(wx), backend=self.backend, **self.options()
-        )
-        return packing.collect(states[..., : self.hidden_size]), lengths.last(states, packing.lens)
+            state = self.u.new_full((*batch, self.parts * self.hidden_size), self.first)
+        states = dispatch.packed(
+            self.cell,
+            wx,
+            packing,
+            self.u,
+            state,
+            self._dropout_mask(*batch),
+            padding=self.padding,
+            backend=self.backend,
+            **self.options(),
+        ).view(len(wx), self.directions, -1)
+        return states[..., : self.hidden_size].flatten(1), packing.last(states)
 
     def options(self) -> dict[str, Any]:
         """Return further arguments of the cell's recurrence."""
         return {}
 
-    def _dropout_mask(self, like: Tensor) -> Tensor | None:
+    def _dropout_mask(self, directions: int, batch_size: int) -> Tensor | None:
         """Draw one mask for each sequence and direction, in training only."""
         if not self.training or self.dropout == 0.0:
             return None
         kept = 1.0 - self.dropout
-        return like.new_empty(*like.shape[:2], self.hidden_size).bernoulli_(kept).div_(kept)
+        return self.u.new_empty(directions, batch_size, self.hidden_size).bernoulli_(kept).div_(kept)
 
 
 class RecurrentStack(nn.Module):

@@ -4,7 +4,8 @@ A cell's implementation for a backend is the function ``recurrence`` in ``asr_li
 
 - ``reference``: one loop, any dtype and device; the oracle.
 - ``stepped``: plain torch with a hand-written backward, any device.
-- ``cpu``: the compiled core; float32 on the CPU. Where it was not built, ``stepped`` takes its place.
+- ``cpu``: the compiled core; float32 on the CPU, packed frames as they are. Where it was not built, ``stepped``
+  takes its place.
 - ``triton``: one persistent kernel on a GPU; not available in this version.
 """
 
@@ -14,13 +15,15 @@ import functools
 import importlib
 import importlib.util
 import logging
-from collections.abc import Callable
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from asr_ligru.errors import ConfigError
+from asr_ligru.ops import fused_cpu
+from asr_ligru.ops.fused_cpu.gated import packed_recurrence
+from asr_ligru.ops.packing import Packing
 from asr_ligru.registry import nearest
 
 BACKENDS = ("reference", "stepped", "cpu", "triton")
@@ -53,12 +56,51 @@ def recurrence(
         ConfigError: ``backend`` is unknown or cannot run this case; the message says why.
         ValueError: shapes do not fit together.
     """
-    _check_shapes(wx, u, h0, mask)
-    dtype = torch.promote_types(torch.promote_types(wx.dtype, u.dtype), torch.float32)
-    wx, u, h0 = wx.to(dtype), u.to(dtype), h0.to(dtype)
-    run = _choose(cell, backend, wx.device.type, dtype)
-    with torch.autocast(wx.device.type, enabled=False):
-        return run(wx, u, h0, None if mask is None else mask.to(dtype), **options)
+    directions, batch_size, _, width = wx.shape
+    _check_shapes(directions, batch_size, width == u.shape[1], u, h0, mask)
+    name, inputs = _prepare(cell, backend, wx, u, h0, mask)
+    return _run(name, cell, *inputs, **options)
+
+
+def packed(
+    cell: str,
+    wx: Tensor,
+    packing: Packing,
+    u: Tensor,
+    h0: Tensor,
+    mask: Tensor | None = None,
+    *,
+    padding: Tensor,
+    backend: str = "auto",
+    **options: Any,
+) -> Tensor:
+    """Run a cell over packed frames: directly where the implementation can, else laid out as padded sequences.
+
+    Args:
+        cell: a package in ``asr_ligru.ops``, such as "ligru".
+        wx: (N, G*H) normalised projection of the valid frames for all directions alike, or (N, D*G*H).
+        packing: where the frames stand.
+        u: (D or 1, G*H, H) recurrent weights; 1 when the directions share them.
+        h0: (D, B, S) state before the first frame; S is H, or 2H for an LSTM (output and cell).
+        mask: (D, B, H) scaled dropout mask of the candidate, or None.
+        padding: (G*H,) what ``wx`` is taken to be behind a sequence's end, where it is laid out.
+        backend: "auto" or one of ``BACKENDS``.
+        options: further keywords of the cell's ``reference.recurrence``.
+
+    Returns:
+        (N, D*S) states in the order of time, float32 or float64.
+
+    Raises:
+        ConfigError: ``backend`` is unknown or cannot run this case; the message says why.
+        ValueError: shapes do not fit together.
+    """
+    directions, gates = packing.directions, u.shape[1]
+    fits = wx.shape in ((packing.num_valid, gates), (packing.num_valid, directions * gates))
+    _check_shapes(directions, len(packing.lens), fits, u, h0, mask)
+    name, (wx, u, h0, mask) = _prepare(cell, backend, wx, u, h0, mask)
+    if name == "cpu":
+        return packed_recurrence(cell, wx, packing.lens, u, h0, mask)
+    return packing.collect(_run(name, cell, packing.spread(wx, padding), u, h0, mask, **options))
 
 
 def refusal(backend: str, cell: str, device: str, dtype: torch.dtype) -> str:
@@ -79,13 +121,22 @@ def refusal(backend: str, cell: str, device: str, dtype: torch.dtype) -> str:
     if importlib.util.find_spec(f"asr_ligru.ops.{cell}.{backend}") is None:
         return f"{backend} has no {cell} in this version"
     if backend == "cpu":
-        return cast(str, importlib.import_module("asr_ligru.ops.fused_cpu").refusal())
+        return fused_cpu.refusal()
     return ""
 
 
+def _prepare(
+    cell: str, backend: str, wx: Tensor, u: Tensor, h0: Tensor, mask: Tensor | None
+) -> tuple[str, tuple[Tensor, Tensor, Tensor, Tensor | None]]:
+    """Return the backend and its inputs in one precision, float32 at least."""
+    dtype = torch.promote_types(torch.promote_types(wx.dtype, u.dtype), torch.float32)
+    inputs = wx.to(dtype), u.to(dtype), h0.to(dtype), None if mask is None else mask.to(dtype)
+    return _choose(cell, backend, wx.device.type, dtype), inputs
+
+
 @functools.cache
-def _choose(cell: str, backend: str, device: str, dtype: torch.dtype) -> Callable[..., Tensor]:
-    """Return the implementation; logs the choice, once for each case."""
+def _choose(cell: str, backend: str, device: str, dtype: torch.dtype) -> str:
+    """Return the backend to run; logs the choice, once for each case."""
     if backend not in ("auto", *BACKENDS):
         raise ConfigError(f"unknown backend {backend!r}", fix=nearest(backend, ("auto", *BACKENDS)))
     candidates = _FASTEST_FIRST if backend == "auto" else (backend, "stepped") if backend == "cpu" else (backend,)
@@ -95,20 +146,29 @@ def _choose(cell: str, backend: str, device: str, dtype: torch.dtype) -> Callabl
         if not why_not:
             because = f" ({'; '.join(reasons)})" if reasons else ""
             _log.info("%s on %s in %s runs with backend %s%s", cell, device, dtype, name, because)
-            return cast(Callable[..., Tensor], importlib.import_module(f"asr_ligru.ops.{cell}.{name}").recurrence)
+            return name
         reasons.append(why_not)
     raise ConfigError(f"cell.backend={backend} cannot run {cell}: {'; '.join(reasons)}", fix="use cell.backend=auto")
 
 
-def _check_shapes(wx: Tensor, u: Tensor, h0: Tensor, mask: Tensor | None) -> None:
-    directions, batch_size, _, width = wx.shape
-    hidden_size = u.shape[-1]
-    good = (
-        u.shape in ((1, width, hidden_size), (directions, width, hidden_size))
-        and h0.shape[:2] == (directions, batch_size)
-        and h0.shape[2] % hidden_size == 0
-        and (mask is None or mask.shape == (directions, batch_size, hidden_size))
-    )
-    if not good:
-        got = [tuple(x.shape) for x in (wx, u, h0)] + [None if mask is None else tuple(mask.shape)]
-        raise ValueError(f"wx, u, h0 and mask do not fit together: {got}")
+def _run(name: str, cell: str, wx: Tensor, u: Tensor, h0: Tensor, mask: Tensor | None, **options: Any) -> Tensor:
+    run = importlib.import_module(f"asr_ligru.ops.{cell}.{name}").recurrence
+    with torch.autocast(wx.device.type, enabled=False):
+        return cast(Tensor, run(wx, u, h0, mask, **options))
+
+
+def _check_shapes(directions: int, batch_size: int, wx_fits: bool, u: Tensor, h0: Tensor, mask: Tensor | None) -> None:
+    own, _, hidden_size = u.shape
+    rows = (directions, batch_size)
+    fits = {
+        "wx": wx_fits,
+        "u": own in (1, directions),
+        "h0": h0.shape in ((*rows, hidden_size), (*rows, 2 * hidden_size)),
+        "mask": mask is None or mask.shape == (*rows, hidden_size),
+    }
+    wrong = [name for name, good in fits.items() if not good]
+    if wrong:
+        raise ValueError(
+            f"shape of {' and '.join(wrong)} does not fit {directions} directions, {batch_size} sequences and weights "
+            f"u {tuple(u.shape)}; the initial state is {tuple(h0.shape)}"
+        )

@@ -68,16 +68,3 @@ def reverse(x: Tensor, lens: Tensor) -> Tensor:
     """
     index = reversed_index(lens, x.shape[1])
     return x[torch.arange(x.shape[0], device=x.device).unsqueeze(1), index]
-
-
-def last(x: Tensor, lens: Tensor) -> Tensor:
-    """Return the last valid frame of each sequence.
-
-    Args:
-        x: (..., B, T, H).
-        lens: int64 (B,), frames.
-
-    Returns:
-        (..., B, H).
-    """
-    return x[..., torch.arange(x.shape[-3], device=x.device), lens - 1, :]

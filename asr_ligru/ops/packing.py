@@ -71,3 +71,9 @@ class Packing:
         """Undo ``spread``: (D, B, T, H) to (N, D * H), both directions in the order of time."""
         direction = torch.arange(self.directions, device=states.device)
         return states[direction, self._sequence.unsqueeze(1), self._place].flatten(1)
+
+    def last(self, states: Tensor) -> Tensor:
+        """Return where each direction ends: (N, D, S) to (D, B, S), the last frame forward and the first in reverse."""
+        end = self.lens.cumsum(0) - 1
+        ends = (end, end + 1 - self.lens)[: self.directions]
+        return torch.stack([states[rows, d] for d, rows in enumerate(ends)])
