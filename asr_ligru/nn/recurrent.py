@@ -141,7 +141,7 @@ class RecurrentStack(nn.Module):
         self.output_size = self.directions * config.hidden_size
         sizes = [input_size] + [self.output_size] * (config.num_layers - 1)
         self.layers = nn.ModuleList(layer(size, config) for size in sizes)
-        self._parts = layer.parts
+        self._parts, self._width = layer.parts, layer.parts * config.hidden_size
 
     def forward(self, x: Tensor, lens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Encode a padded batch. A sequence's result does not depend on its neighbours or on padding.
@@ -160,7 +160,7 @@ class RecurrentStack(nn.Module):
             ValueError: wrong lengths or shapes.
         """
         packing = Packing(lens, x.shape[1], self.directions)
-        before = self._split(state)
+        before = self._split(state, len(x))
         after = []
         rows = packing.pack(x)
         for layer, first in zip(self.layers, before, strict=True):
@@ -189,10 +189,13 @@ class RecurrentStack(nn.Module):
         out, state = self(x.unsqueeze(1), lens, state)
         return out.squeeze(1), state
 
-    def _split(self, state: State | None) -> list[Tensor | None]:
+    def _split(self, state: State | None, batch_size: int) -> list[Tensor | None]:
         if state is None:
             return [None] * len(self.layers)
         joined = state if isinstance(state, Tensor) else torch.cat(state, dim=-1)
+        expected = (len(self.layers) * self.directions, batch_size, self._width)
+        if joined.shape != expected:
+            raise ValueError(f"the initial state must be {expected} (L * D, B, state), got {tuple(joined.shape)}")
         return list(joined.view(-1, self.directions, *joined.shape[1:]).unbind(0))
 
     def _join(self, states: list[Tensor]) -> State:
