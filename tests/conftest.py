@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +20,18 @@ def shared() -> Path:
     if not (folder / "corpora").is_dir():
         pytest.skip(f"no real corpora at {folder}; set ASR_LIGRU_SHARED to the folder that holds corpora/ and oracles/")
     return folder
+
+
+@pytest.fixture
+def poisoned_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fill new memory with NaN, so that reading what was never written shows."""
+
+    def poison(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def poisoned(*args: object, **kwargs: object) -> Tensor:
+            out = make(*args, **kwargs)
+            return out.fill_(math.nan) if out.is_floating_point() and not out.requires_grad else out
+
+        return poisoned
+
+    for owner, name in ((torch, "empty"), (torch, "empty_like"), (Tensor, "new_empty")):
+        monkeypatch.setattr(owner, name, poison(getattr(owner, name)))
