@@ -12,11 +12,9 @@ from asr_ligru.nn.gru import GRULayer
 from asr_ligru.nn.libru import LiBRUArithLayer, LiBRUGeoLayer, LiBRUHarmLayer
 from asr_ligru.nn.ligru import LiGRULayer, SLiGRULayer
 from asr_ligru.nn.lstm import LSTMLayer
-from asr_ligru.nn.recurrent import RecurrentStack
+from asr_ligru.nn.recurrent import Encoder, RecurrentStack
 from asr_ligru.nn.torch_rnn import TorchRecurrent
 from asr_ligru.registry import Registry
-
-Encoder = RecurrentStack | TorchRecurrent
 
 CELLS: Registry[Callable[[int, CellConfig], Encoder]] = Registry("cell")
 CELLS.register("ligru")(partial(RecurrentStack, LiGRULayer))

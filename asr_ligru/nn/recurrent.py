@@ -21,6 +21,24 @@ _KEEP = 1e4
 State = Tensor | tuple[Tensor, Tensor]
 
 
+def state_parts(state: State, parts: int, shape: tuple[int, int, int]) -> tuple[Tensor, ...]:
+    """Return the tensors of a state that a caller gave.
+
+    Args:
+        state: one tensor, or for an LSTM the pair of output and cell.
+        parts: how many tensors the cell's state has.
+        shape: (L * D, B, H) that each of them must have.
+
+    Raises:
+        ValueError: another number of tensors, or another shape.
+    """
+    tensors = (state,) if isinstance(state, Tensor) else state
+    if [tuple(x.shape) for x in tensors] != [shape] * parts:
+        got = ", ".join(str(tuple(x.shape)) for x in tensors)
+        raise ValueError(f"the initial state must be {parts} x {shape} (L * D, B, H), got {got}")
+    return tensors
+
+
 class RecurrentLayer(nn.Module):
     """One layer: projection and norm of all valid frames at once, then the recurrence in each direction.
 
@@ -123,25 +141,20 @@ class RecurrentLayer(nn.Module):
         return self.u.new_empty(directions, batch_size, self.hidden_size).bernoulli_(kept).div_(kept)
 
 
-class RecurrentStack(nn.Module):
-    """Layers of one cell on top of each other.
+class Encoder(nn.Module):
+    """What every recurrent encoder is to its caller: ``forward``, and ``step`` for streaming.
 
     Args:
-        layer: class of the layers.
-        input_size: F.
         config: the cell's configuration.
 
     Attributes:
         output_size: D * H.
     """
 
-    def __init__(self, layer: type[RecurrentLayer], input_size: int, config: CellConfig) -> None:
+    def __init__(self, config: CellConfig) -> None:
         super().__init__()
         self.directions = 2 if config.bidirectional else 1
         self.output_size = self.directions * config.hidden_size
-        sizes = [input_size] + [self.output_size] * (config.num_layers - 1)
-        self.layers = nn.ModuleList(layer(size, config) for size in sizes)
-        self._parts, self._width = layer.parts, layer.parts * config.hidden_size
 
     def forward(self, x: Tensor, lens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Encode a padded batch. A sequence's result does not depend on its neighbours or on padding.
@@ -159,14 +172,7 @@ class RecurrentStack(nn.Module):
         Raises:
             ValueError: wrong lengths or shapes.
         """
-        packing = Packing(lens, x.shape[1], self.directions)
-        before = self._split(state, len(x))
-        after = []
-        rows = packing.pack(x)
-        for layer, first in zip(self.layers, before, strict=True):
-            rows, last = layer(rows, packing, first)
-            after.append(last)
-        return packing.unpack(rows), self._join(after)
+        raise NotImplementedError
 
     def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Encode one frame of each sequence, for streaming.
@@ -189,13 +195,38 @@ class RecurrentStack(nn.Module):
         out, state = self(x.unsqueeze(1), lens, state)
         return out.squeeze(1), state
 
+
+class RecurrentStack(Encoder):
+    """Layers of one cell on top of each other.
+
+    Args:
+        layer: class of the layers.
+        input_size: F.
+        config: the cell's configuration.
+    """
+
+    def __init__(self, layer: type[RecurrentLayer], input_size: int, config: CellConfig) -> None:
+        super().__init__(config)
+        sizes = [input_size] + [self.output_size] * (config.num_layers - 1)
+        self.layers = nn.ModuleList(layer(size, config) for size in sizes)
+        self._parts, self._hidden_size = layer.parts, config.hidden_size
+
+    def forward(self, x: Tensor, lens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Encode a padded batch; see ``Encoder.forward``."""
+        packing = Packing(lens, x.shape[1], self.directions)
+        before = self._split(state, len(x))
+        after = []
+        rows = packing.pack(x)
+        for layer, first in zip(self.layers, before, strict=True):
+            rows, last = layer(rows, packing, first)
+            after.append(last)
+        return packing.unpack(rows), self._join(after)
+
     def _split(self, state: State | None, batch_size: int) -> list[Tensor | None]:
         if state is None:
             return [None] * len(self.layers)
-        joined = state if isinstance(state, Tensor) else torch.cat(state, dim=-1)
-        expected = (len(self.layers) * self.directions, batch_size, self._width)
-        if joined.shape != expected:
-            raise ValueError(f"the initial state must be {expected} (L * D, B, state), got {tuple(joined.shape)}")
+        shape = (len(self.layers) * self.directions, batch_size, self._hidden_size)
+        joined = torch.cat(state_parts(state, self._parts, shape), dim=-1)
         return list(joined.view(-1, self.directions, *joined.shape[1:]).unbind(0))
 
     def _join(self, states: list[Tensor]) -> State:

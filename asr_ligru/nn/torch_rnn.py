@@ -7,12 +7,12 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from asr_ligru.config import CellConfig
 from asr_ligru.errors import ConfigError
-from asr_ligru.nn.recurrent import State
+from asr_ligru.nn.recurrent import Encoder, State, state_parts
 from asr_ligru.ops import lengths
 
 
-class TorchRecurrent(nn.Module):
-    """A recurrent network of torch behind the interface of ``RecurrentStack``.
+class TorchRecurrent(Encoder):
+    """A recurrent network of torch as an encoder.
 
     ``config.dropout`` acts between the layers, on each value by itself, as torch does it; a single layer has none.
 
@@ -21,18 +21,13 @@ class TorchRecurrent(nn.Module):
         input_size: F.
         config: the cell's configuration.
 
-    Attributes:
-        output_size: D * H.
-
     Raises:
         ConfigError: ``config`` asks for what torch's network does not have.
     """
 
     def __init__(self, network: type[nn.GRU] | type[nn.LSTM], input_size: int, config: CellConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         _check(config)
-        self.directions = 2 if config.bidirectional else 1
-        self.output_size = self.directions * config.hidden_size
         self.network = network(
             input_size,
             config.hidden_size,
@@ -43,8 +38,12 @@ class TorchRecurrent(nn.Module):
         )
 
     def forward(self, x: Tensor, lens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Encode a padded batch; see ``RecurrentStack.forward``."""
+        """Encode a padded batch; see ``Encoder.forward``."""
         lengths.check(lens, len(x), x.shape[1])
+        if state is not None:
+            network = self.network
+            shape = (network.num_layers * self.directions, len(x), network.hidden_size)
+            state_parts(state, 2 if isinstance(network, nn.LSTM) else 1, shape)
         if int(lens.min()) == x.shape[1]:
             out, state = self.network(x, state)
             return out, state
@@ -52,15 +51,6 @@ class TorchRecurrent(nn.Module):
         packed, state = self.network(rows, state)
         out, _ = pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])
         return out, state
-
-    def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Encode one frame of each sequence; see ``RecurrentStack.step``."""
-        if self.directions == 2:
-            raise ConfigError(
-                "a bidirectional encoder needs whole utterances", fix="train with cell.bidirectional=false"
-            )
-        out, state = self.network(x.unsqueeze(1), state)
-        return out.squeeze(1), state
 
 
 def _check(config: CellConfig) -> None:

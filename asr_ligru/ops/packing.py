@@ -39,7 +39,13 @@ class Packing:
         self._place = torch.stack([self._frame, mirrored][:directions], dim=1)  # (N, D)
 
     def pack(self, x: Tensor) -> Tensor:
-        """(B, T, F) to (N, F)."""
+        """(B, T, F) to (N, F).
+
+        Raises:
+            ValueError: ``x`` is not the batch that the lengths are of.
+        """
+        if x.shape[:2] != (len(self.lens), self.num_frames):
+            raise ValueError(f"lens must be one for each of {len(x)} sequences, got {len(self.lens)}")
         return x.flatten(0, 1) if self.full else x[self._sequence, self._frame]
 
     def unpack(self, x: Tensor) -> Tensor:
