@@ -6,7 +6,6 @@ Configurations are data: a group is a plain name and no resolver can read the en
 
 from __future__ import annotations
 
-import itertools
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -54,40 +53,39 @@ class Launch:
     overrides: tuple[str, ...]
 
 
-def compose(overrides: Sequence[str], config_dir: Path | None = None) -> Config:
+def compose(overrides: Sequence[str]) -> Config:
     """Compose one configuration.
 
     Args:
         overrides: as on the command line, such as ``recipe=an4_ctc`` and ``train.lr=2e-3``.
-        config_dir: the folder of groups; the installed one by default.
 
     Raises:
         ConfigError: a wrong group, key or value; the message names the nearest known one.
     """
     _prepare()
-    check_overrides(overrides, config_dir)
+    check_overrides(overrides)
     try:
-        with hydra.initialize_config_dir(str(config_dir or resources.folder("conf")), version_base="1.3"):
+        with hydra.initialize_config_dir(str(resources.folder("conf")), version_base="1.3"):
             tree = hydra.compose("config", overrides=list(overrides), return_hydra_config=True)
+        return _finish(tree).config
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_first_line(error), where=" ".join(overrides)) from error
-    return _finish(tree).config
 
 
 def launch(arguments: Sequence[str], task: Callable[[Launch], None]) -> None:
     """Run ``task`` once, or once for each point of a sweep, as Hydra's command line says.
 
     Args:
-        arguments: overrides and Hydra's own options (``-m``, ``--config-dir``...).
+        arguments: overrides and Hydra's own options (``-m``, ``--config-dir=DIR``).
         task: called with each run's configuration; its exceptions are its own business.
 
     Raises:
         ConfigError: a wrong group, key or value, found before the first run starts.
     """
     _prepare()
-    _check_config_dirs(arguments)
-    overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
-    check_overrides(overrides)
+    folders = _config_dirs(arguments)
+    overrides = [a for a in arguments if not a.startswith("-")]
+    check_overrides(overrides, folders)
     entry = hydra.main(version_base="1.3", config_path=str(resources.folder("conf")), config_name="config")
     previous, sys.argv = sys.argv, ["asr-ligru train", *arguments]
     try:
@@ -96,8 +94,12 @@ def launch(arguments: Sequence[str], task: Callable[[Launch], None]) -> None:
         sys.argv = previous
 
 
-def check_overrides(overrides: Sequence[str], config_dir: Path | None = None) -> None:
+def check_overrides(overrides: Sequence[str], folders: Sequence[Path] = ()) -> None:
     """Check names of groups, their choices and keys, before Hydra does it in its own words.
+
+    Args:
+        overrides: as on the command line.
+        folders: of a user's own groups.
 
     Raises:
         ConfigError: the first wrong one, with the nearest known name.
@@ -111,14 +113,14 @@ def check_overrides(overrides: Sequence[str], config_dir: Path | None = None) ->
         if key.startswith("hydra"):
             _check_hydra_key(override)
         elif key in GROUPS and not isinstance(override.value(), dict):
-            _check_choice(override, config_dir)
+            _check_choice(override, folders)
         else:
             _check_key(key)
 
 
-def choices(group: str, config_dir: Path | None = None) -> list[str]:
-    """Return the names a group offers, sorted."""
-    return sorted(p.stem for p in ((config_dir or resources.folder("conf")) / group).glob("*.yaml"))
+def choices(group: str, folders: Sequence[Path] = ()) -> list[str]:
+    """Return the names a group offers, here and in a user's own folders, sorted."""
+    return sorted({p.stem for folder in (resources.folder("conf"), *folders) for p in (folder / group).glob("*.yaml")})
 
 
 def _prepare() -> None:
@@ -134,35 +136,26 @@ def _check_hydra_key(override: Override) -> None:
         raise ConfigError(f"{override.key_or_group} cannot be set", fix=f"may be set: {', '.join(allowed)}")
 
 
-def _check_choice(override: Override, config_dir: Path | None) -> None:
+def _check_choice(override: Override, folders: Sequence[Path]) -> None:
     group = override.key_or_group
     values = list(override.sweep_string_iterator()) if override.is_sweep_override() else [override.value()]
-    known = choices(group, config_dir)
+    known = choices(group, folders)
     for value in values:
         if value is not None and not _NAME.fullmatch(str(value)):
             raise ConfigError(f"{group}={value}: a name has only a-z, 0-9 and _", fix=nearest(str(value), known))
-        if value is not None and str(value) not in known and not _from_elsewhere(group, str(value)):
+        if value is not None and str(value) not in known:
             raise ConfigError(f"unknown {group} {value!r}", fix=nearest(str(value), known))
 
 
-def _from_elsewhere(group: str, name: str) -> bool:
-    """Whether a folder given by --config-dir has it."""
-    return any((folder / group / f"{name}.yaml").is_file() for folder in _config_dirs(sys.argv[1:]))
-
-
 def _config_dirs(arguments: Sequence[str]) -> list[Path]:
-    joined = [a.split("=", 1)[1] for a in arguments if a.startswith("--config-dir=")]
-    apart = [b for a, b in itertools.pairwise(arguments) if a in ("--config-dir", "-cd")]
-    return [Path(folder).resolve() for folder in (*joined, *apart)]
-
-
-def _check_config_dirs(arguments: Sequence[str]) -> None:
-    for folder in _config_dirs(arguments):
+    folders = [Path(a.split("=", 1)[1]) for a in arguments if a.startswith("--config-dir=")]
+    for folder in folders:
         if not folder.is_dir():
             raise ConfigError(f"--config-dir {folder} is not a folder")
         for path in folder.rglob("*.yaml"):
             if path.stat().st_size > _MAX_FILE_BYTES:
                 raise ConfigError(f"{path} is larger than {_MAX_FILE_BYTES} bytes", fix="a configuration is small")
+    return folders
 
 
 def _check_key(key: str) -> None:
@@ -185,6 +178,7 @@ def _finish(tree: DictConfig) -> Launch:
     else:
         node = tree.hydra
         overrides = list(node.overrides.task)
+    _refuse_resolvers(OmegaConf.to_container(tree, resolve=False))
     plain = OmegaConf.to_container(tree, resolve=True)
     assert isinstance(plain, dict)
     plain.pop("hydra", None)
@@ -192,6 +186,15 @@ def _finish(tree: DictConfig) -> Launch:
         name = run_folder_name(node.runtime.choices, overrides, int(plain["seed"]))
         plain["exp_dir"] = str(Path(plain["exp_root"]) / plain["run_name"] / name)
     return Launch(build(Config, {str(k): v for k, v in plain.items()}), tuple(overrides))
+
+
+def _refuse_resolvers(tree: Any) -> None:
+    """Only references within the configuration are allowed; ``hydra`` is its own and not looked at."""
+    for key, value in tree.items():
+        if isinstance(value, dict) and key != "hydra":
+            _refuse_resolvers(value)
+        elif isinstance(value, str) and re.search(r"\$\{[^}]*:", value):
+            raise ConfigError(f"{key}: {value!r} calls a resolver", fix="write the value itself, or ${another.key}")
 
 
 def run_folder_name(chosen: Mapping[str, Any], overrides: Sequence[str], seed: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import pytest
@@ -20,11 +19,10 @@ def test_each_choice_composes_within_its_ranges(override: str) -> None:
     assert isinstance(compose([override]), Config)
 
 
-@pytest.mark.parametrize(
-    ("recipe", "cell"), list(itertools.product([r for r in choices("recipe")], ["ligru", "libru", "gru", "lstm"]))
-)
-def test_each_recipe_composes_with_each_cell(recipe: str, cell: str) -> None:
-    assert compose([f"recipe={recipe}", f"cell={cell}"]).cell == compose([f"recipe={recipe}", f"cell={cell}"]).cell
+@pytest.mark.parametrize("recipe", choices("recipe"))
+@pytest.mark.parametrize(("cell", "name"), [("libru", "libru_arith"), ("gru", "gru")])
+def test_each_recipe_takes_another_cell(recipe: str, cell: str, name: str) -> None:
+    assert compose([f"recipe={recipe}", f"cell={cell}"]).cell.name == name
 
 
 @pytest.mark.parametrize(
@@ -70,9 +68,18 @@ def test_run_folder_names_what_differs_and_only_that() -> None:
     assert "/" not in run_folder_name(chosen, ["run_name=../../x", "corpus.name=../y"], seed=1)
 
 
-def test_launch_sweeps_over_every_combination() -> None:
+def test_launch_sweeps_over_every_combination(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     seen: list[Launch] = []
-    launch(["-m", "recipe=demo_ctc", "cell=ligru,gru", "seed=1,2", "exp_root=/nonexistent/x"][:4], seen.append)
+    launch(
+        [
+            "-m",
+            "recipe=demo_ctc",
+            "cell=ligru,gru",
+            "seed=1,2",
+        ],
+        seen.append,
+    )
     assert [(run.config.cell.name, run.config.seed) for run in seen] == [
         ("ligru", 1), ("ligru", 2), ("gru", 1), ("gru", 2),
     ]  # fmt: skip
@@ -86,10 +93,12 @@ def test_launch_with_a_wrong_cell_in_a_sweep_runs_nothing() -> None:
     assert not seen
 
 
-def test_launch_takes_recipes_from_a_users_folder(tmp_path: Path) -> None:
+def test_launch_takes_recipes_from_a_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "recipe").mkdir()
-    mine = (resources.folder("conf") / "recipe" / "an4_ctc.yaml").read_text(encoding="utf-8")
-    (tmp_path / "recipe" / "mine.yaml").write_text(mine.replace("run_name: an4_ctc", "run_name: mine"), encoding="utf-8")
+    text = (resources.folder("conf") / "recipe" / "an4_ctc.yaml").read_text(encoding="utf-8")
+    mine = text.replace("run_name: an4_ctc", "run_name: mine")
+    (tmp_path / "recipe" / "mine.yaml").write_text(mine, encoding="utf-8")
     seen: list[Launch] = []
     launch([f"--config-dir={tmp_path}", "recipe=mine"], seen.append)
     assert seen[0].config.run_name == "mine"

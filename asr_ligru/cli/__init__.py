@@ -55,10 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known = next(a.choices for a in parser._actions if isinstance(a, argparse._SubParsersAction))
     if verb and verb not in known:
         parser.error(f"unknown verb {verb!r}; {nearest(verb, known)}")
-    options, rest = parser.parse_known_args(given)
-    if rest and not options.takes_rest:
-        parser.error(f"{verb}: unknown argument{'s' if len(rest) > 1 else ''} {' '.join(rest)}")
-    options.rest = rest
+    options = parser.parse_args(given)
     _be_quiet()
     try:
         return int(options.run(options))

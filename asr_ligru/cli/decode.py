@@ -30,7 +30,7 @@ def add_to(verbs: Any) -> None:
     parser.add_argument("audio", nargs="+", metavar="AUDIO", help="audio files, or folders of them")
     parser.add_argument("--batch-frames", type=int, default=24000, help="most frames in a padded batch (%(default)s)")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
-    parser.set_defaults(run=run, takes_rest=False)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

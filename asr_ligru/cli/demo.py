@@ -13,7 +13,7 @@ def add_to(verbs: Any) -> None:
     """Add the verb."""
     parser = verbs.add_parser("demo", help="make the synthetic corpus, train four cells, print the table")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for train")
-    parser.set_defaults(run=run, takes_rest=False)
+    parser.set_defaults(run=run)
 
 
 def say(line: str) -> None:
@@ -28,11 +28,11 @@ def run(options: argparse.Namespace) -> int:
     from asr_ligru.cli.train import run as run_train
     from asr_ligru.compose import compose
     from asr_ligru.data.prepare import prepare_corpus
-    from asr_ligru.score.report import report_folder
+    from asr_ligru.score.commands import report_folder
 
     config = compose(["recipe=demo_ctc", *options.overrides])
     say("1/3  the corpus: synthetic speech by espeak-ng, noise and rooms added")
-    prepare_corpus("demo", None, Path(config.corpus.dir))
+    print(prepare_corpus("demo", None, Path(config.corpus.dir)).render(), file=sys.stderr)
     say(f"2/3  training {', '.join(CELLS)}; Ctrl-C and the same command go on where it stopped")
     folder = Path(config.exp_root) / config.run_name
     options.overrides = ["recipe=demo_ctc", f"cell={','.join(CELLS)}", *options.overrides]

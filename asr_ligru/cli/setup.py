@@ -14,14 +14,14 @@ from asr_ligru.registry import nearest
 def add_to(verbs: Any) -> None:
     """Add the verbs."""
     doctor = verbs.add_parser("doctor", help="explain this machine: versions, devices, what is missing")
-    doctor.set_defaults(run=run_doctor, takes_rest=False)
+    doctor.set_defaults(run=run_doctor)
     listing = verbs.add_parser("ls", help="list recipes and the other choices")
     listing.add_argument("group", nargs="?", metavar="GROUP", help="one group, such as cell")
-    listing.set_defaults(run=run_ls, takes_rest=False)
+    listing.set_defaults(run=run_ls)
     copy = verbs.add_parser("cp", help="copy a recipe to edit it")
     copy.add_argument("recipe", metavar="RECIPE", help="a name that `asr-ligru ls recipe` shows")
     copy.add_argument("folder", type=Path, metavar="DIR", help="gets recipe/RECIPE.yaml")
-    copy.set_defaults(run=run_cp, takes_rest=False)
+    copy.set_defaults(run=run_cp)
 
 
 def run_doctor(options: argparse.Namespace) -> int:

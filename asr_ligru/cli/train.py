@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from asr_ligru.cli.results import in_color
 from asr_ligru.errors import AsrLigruError
 from asr_ligru.safety import printable
 
@@ -34,13 +35,13 @@ def add_to(verbs: Any) -> None:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="choices of groups and values of keys")
     parser.add_argument("-m", "--multirun", action="store_true", help="a run for each combination of comma lists")
     parser.add_argument("--config-dir", metavar="DIR", help="a folder with groups of your own (see `asr-ligru cp`)")
-    parser.set_defaults(run=run, takes_rest=False)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train; a failed run of a sweep does not stop the others, and its exit code is kept."""
     from asr_ligru.compose import Launch, launch
-    from asr_ligru.score.report import report_folder
+    from asr_ligru.score.commands import report_folder
     from asr_ligru.train.run import train
 
     arguments = [*options.overrides]
@@ -61,5 +62,5 @@ def run(options: argparse.Namespace) -> int:
 
     launch(arguments, one)
     if folders:
-        print(report_folder(folders[0] if len(folders) == 1 else folders[0].parent))
+        print(report_folder(folders[0] if len(folders) == 1 else folders[0].parent, color=in_color()), end="")
     return max((e.exit_code for e in failures), default=0)

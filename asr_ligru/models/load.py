@@ -71,6 +71,7 @@ def load_model(folder: Path) -> LoadedModel:
         network.load_state_dict(parts.tensors)
     except RuntimeError as error:
         raise DataError(
-            f"the model's tensors do not fit its configuration: {str(error).splitlines()[-1].strip()}", where=str(folder)
+            f"the model's tensors do not fit its configuration: {str(error).splitlines()[-1].strip()}",
+            where=str(folder),
         ) from error
     return LoadedModel(config, network.eval(), parts.tokenizer, frontend)

@@ -119,7 +119,7 @@ class AsrBrain(Brain):  # type: ignore[misc]
         loss = per_token(losses, batch)
         finite = bool(torch.isfinite(loss))
         if finite:
-            (loss / size).backward()
+            (loss / size).backward()  # type: ignore[no-untyped-call]
         if finite and (done % group == size - 1 or done + 1 == total):
             finite = self._update()
         if not finite:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from asr_ligru.config import Config, CorpusConfig
 from asr_ligru.data.manifest import read_manifest
 from asr_ligru.data.source import FeatureSource
 from asr_ligru.errors import DataError
-from asr_ligru.safety import atomic_write
+from asr_ligru.safety import printable
 from asr_ligru.text.lexicon import Lexicon
 from asr_ligru.text.normalize import normalize
 from asr_ligru.text.targets import ctc_feasible
@@ -110,11 +109,6 @@ def load_corpus(
     return Corpus(ready["train"], ready["dev"], source, tokenizer, lexicon, bad)
 
 
-def write_bad(path: Path, bad: Sequence[BadUtterance]) -> None:
-    """Write the records of what was left out, one JSON object a line."""
-    atomic_write(path, "".join(json.dumps(b.to_json(), ensure_ascii=False) + "\n" for b in bad))
-
-
 def _frames_at(output_length: Callable[[int], int], speed: float, num_frames: int) -> int:
     return output_length(int(num_frames / speed))
 
@@ -129,7 +123,7 @@ def _tokenise(
 ) -> tuple[Split, list[BadUtterance]]:
     encoded = tokenizer.encode_all([u for u, _ in good])
     for item, count in encoded.unknown.items():
-        log.warning("%s %r is unknown: %s %d times", tokenizer.item, item, tokenizer.unknown, count)
+        log.warning("%s '%s' is unknown: %s %d times", tokenizer.item, printable(item), tokenizer.unknown, count)
     split, short = Split([], [], []), []
     for utterance, frames in good:
         tokens = encoded.tokens[utterance.utt_id]

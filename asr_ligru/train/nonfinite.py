@@ -45,9 +45,7 @@ def _record(brain: AsrBrain, batch: Batch, losses: Tensor) -> dict[str, Any]:
         "epoch": brain.state.epoch,
         "utterances": [
             {"id": i, "frames": int(n), "tokens": int(u), "loss": str(loss)}
-            for i, n, u, loss in zip(
-                batch.utt_ids, batch.feat_lens, batch.token_lens, losses.tolist(), strict=True
-            )
+            for i, n, u, loss in zip(batch.utt_ids, batch.feat_lens, batch.token_lens, losses.tolist(), strict=True)
         ],
         "grad_norm": norms,
     }

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from asr_ligru.config import Config, as_dict
+from asr_ligru.data.manifest import write_bad_utterances
 from asr_ligru.errors import ConfigError
 from asr_ligru.models.build import build_model
 from asr_ligru.models.folder import write_model_folder
@@ -21,7 +22,7 @@ from asr_ligru.nn.frontend import StackFrames
 from asr_ligru.safety import atomic_write, read_json
 from asr_ligru.train import checkpoint
 from asr_ligru.train.brain import AsrBrain
-from asr_ligru.train.corpus import Corpus, load_corpus, write_bad
+from asr_ligru.train.corpus import Corpus, load_corpus
 from asr_ligru.train.finish import score_and_record
 from asr_ligru.train.interrupt import StopRequest
 from asr_ligru.train.lock import run_lock
@@ -73,6 +74,8 @@ def train(config: Config, command: str = "") -> Path:
     """
     run = Run(config, Path(config.exp_dir), command)
     with run_lock(run.dir), StopRequest() as stop:
+        checkpoint.sweep(run.checkpoints)
+        checkpoint.sweep(run.dir)
         _check_same_architecture(run)
         if run.finished:
             log.info("%s is finished", run.dir)
@@ -151,7 +154,7 @@ def _load(run: Run) -> Corpus:
     cache = Path(config.corpus.dir) / "features" if config.features.cache else None
     bars = partial(ProgressBar, enabled=config.train.progress, leave=False)
     corpus = load_corpus(config, cache, StackFrames(config.model.stack_frames).output_length, bars)
-    write_bad(run.dir / "bad_utterances.jsonl", corpus.bad)
+    write_bad_utterances(run.dir / "bad_utterances.jsonl", corpus.bad)
     if corpus.bad:
         first = corpus.bad[0]
         log.warning(
