@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from encoder_case import config
+from torch import nn
+
+from asr_ligru.config import CellConfig
+from asr_ligru.errors import ConfigError
+from asr_ligru.nn import build_encoder
+from asr_ligru.nn.torch_rnn import TorchRecurrent
+
+
+@pytest.mark.parametrize(("cell", "network"), [("gru", nn.GRU), ("lstm", nn.LSTM)])
+def test_torch_cell_equal_lengths_same_bits_as_torch(cell: str, network: type[nn.GRU]) -> None:
+    model = build_encoder(4, config(cell))
+    assert isinstance(model, TorchRecurrent)
+    assert type(model.network) is network
+    x = torch.randn(2, 9, 4)
+    assert torch.equal(model(x, torch.tensor([9, 9]))[0], model.network(x)[0])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("norm", "batch"), ("share_directions", True), ("initial_state", "uniform"), ("backend", "reference")],
+)
+def test_torch_cell_setting_it_does_not_have_is_refused(key: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"has no cell.{key}={value}") as caught:
+        build_encoder(4, config("gru", **{key: value}))
+    assert "conf/cell/gru.yaml" in caught.value.fix
+
+
+def test_torch_cell_one_direction_has_nothing_to_share() -> None:
+    assert build_encoder(4, CellConfig(name="lstm", norm="none", bidirectional=False)).output_size == 256
+
+
+def test_torch_cell_single_layer_has_no_dropout() -> None:
+    model = build_encoder(4, config("gru", num_layers=1, dropout=0.5))
+    x, lens = torch.randn(2, 9, 4), torch.tensor([9, 9])
+    assert torch.equal(model(x, lens)[0], model(x, lens)[0])
