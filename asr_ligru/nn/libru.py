@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
 
 from asr_ligru.nn.recurrent import RecurrentLayer
 
 
+def _probability(s: Tensor) -> Tensor:
+    """Return p = exp(-s)."""
+    return torch.exp(-s)
+
+
 class _LiBRULayer(RecurrentLayer):
-    """What the three means share: the unbiased state to begin with is p = 0.5."""
+    """What the three means share: the unbiased state p = 0.5 to begin with, and p as an output."""
 
     gates = 2
-    initial_states = {"default": math.log(2.0), "zeros": 0.0, "uniform": math.log(2.0)}  # noqa: RUF012
+    initial_states = MappingProxyType({"default": math.log(2.0), "zeros": 0.0, "uniform": math.log(2.0)})
+    outputs = MappingProxyType({**RecurrentLayer.outputs, "probability": _probability})
 
 
 class LiBRUArithLayer(_LiBRULayer):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,11 @@ from asr_ligru.registry import nearest
 _KEEP = 1e4
 
 State = Tensor | tuple[Tensor, Tensor]
+T = TypeVar("T")
+
+
+def _unchanged(h: Tensor) -> Tensor:
+    return h
 
 
 def state_parts(state: State, parts: int, shape: tuple[int, int, int]) -> tuple[Tensor, ...]:
@@ -54,13 +60,15 @@ class RecurrentLayer(nn.Module):
         keeps: whether the last of them is the keep gate.
         parts: states of H each: 1, or 2 for an LSTM's output and cell.
         initial_states: value of the state before the first frame, for each name of ``config.initial_state``.
+        outputs: what the layer above sees of the state, for each name of ``config.output``.
     """
 
     cell: ClassVar[str]
     gates: ClassVar[int]
     keeps: ClassVar[bool] = True
     parts: ClassVar[int] = 1
-    initial_states: ClassVar[dict[str, float]] = {"default": 0.0, "zeros": 0.0}
+    initial_states: ClassVar[Mapping[str, float]] = {"default": 0.0, "zeros": 0.0}
+    outputs: ClassVar[Mapping[str, Callable[[Tensor], Tensor]]] = {"state": _unchanged}
 
     padding: Tensor
 
@@ -70,7 +78,8 @@ class RecurrentLayer(nn.Module):
         self.directions = 2 if config.bidirectional else 1
         self.dropout = config.dropout
         self.backend = config.backend
-        self.first = self._first(config.initial_state)
+        self.first = self._pick("initial_state", config.initial_state, self.initial_states)
+        self.output = self._pick("output", config.output, self.outputs)
         own = 1 if config.share_directions else self.directions  # sets of weights
         width = self.gates * self.hidden_size
         self.w = nn.Linear(input_size, own * width, bias=config.norm == "none")
@@ -82,14 +91,13 @@ class RecurrentLayer(nn.Module):
         self.register_buffer("padding", padding, persistent=False)
         self.reset_parameters()
 
-    def _first(self, name: str) -> float:
-        if name not in self.initial_states:
+    def _pick(self, key: str, name: str, known: Mapping[str, T]) -> T:
+        """Return what ``name`` stands for in this cell."""
+        if name not in known:
             raise ConfigError(
-                f"{self.cell} has no initial state {name!r}",
-                where="cell.initial_state",
-                fix=nearest(name, self.initial_states),
+                f"{self.cell} has no {key.replace('_', ' ')} {name!r}", where=f"cell.{key}", fix=nearest(name, known)
             )
-        return self.initial_states[name]
+        return known[name]
 
     def reset_parameters(self) -> None:
         """Draw the weights anew: recurrent ones orthogonal, input ones Glorot uniform, each gate by itself."""
@@ -127,7 +135,7 @@ class RecurrentLayer(nn.Module):
             backend=self.backend,
             **self.options(),
         ).view(len(wx), self.directions, -1)
-        return states[..., : self.hidden_size].flatten(1), packing.last(states)
+        return self.output(states[..., : self.hidden_size]).flatten(1), packing.last(states)
 
     def options(self) -> dict[str, Any]:
         """Return further arguments of the cell's recurrence."""

@@ -58,6 +58,7 @@ def _check(config: CellConfig) -> None:
         "norm": (config.norm, ("none",)),
         "share_directions": (config.share_directions and config.bidirectional, (False,)),
         "initial_state": (config.initial_state, ("default", "zeros")),
+        "output": (config.output, ("state",)),
         "backend": (config.backend, ("auto",)),
     }
     wrong = [f"cell.{key}={value}" for key, (value, known) in given.items() if value not in known]

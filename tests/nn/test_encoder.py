@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -198,3 +199,23 @@ def test_cell_files_cover_every_cell() -> None:
 def test_encoder_parameter_count_of_papers_size(cell: str, keys: dict[str, bool], expected: float) -> None:
     model = build_encoder(40, config(cell, hidden_size=550, num_layers=5, **keys))
     assert sum(p.numel() for p in model.parameters()) == expected
+
+
+@each_cell
+def test_encoder_deep_copy_gives_same_bits(cell: str) -> None:
+    model = encoder(cell)
+    assert torch.equal(copy.deepcopy(model)(batch(), LENS)[0], model(batch(), LENS)[0])
+
+
+@pytest.mark.gpu
+@each_cell
+def test_encoder_on_gpu_equals_cpu(cell: str) -> None:
+    model = encoder(cell).double()
+    leaves = list(model.parameters())
+    out, _ = model(batch(torch.float64), LENS)
+    expected = [out, *torch.autograd.grad(out.pow(2).sum(), leaves)]
+    model.cuda()
+    out, _ = model(batch(torch.float64).cuda(), LENS.cuda())
+    got = [out, *torch.autograd.grad(out.pow(2).sum(), list(model.parameters()))]
+    for x, y in zip(got, expected, strict=True):
+        assert_close(x.cpu(), y)

@@ -117,6 +117,21 @@ def test_initial_state_by_name_equals_given(cell: str, name: str, value: float) 
     assert torch.equal(model(batch(), LENS, given if len(given) > 1 else given[0])[0], expected)
 
 
+@pytest.mark.parametrize("cell", ["libru_arith", "libru_harm", "libru_geo"])
+def test_output_probability_is_exp_of_minus_state(cell: str) -> None:
+    state, probability = (encoder(cell, num_layers=1, output=name) for name in ("state", "probability"))
+    s, _ = state(batch(), LENS)
+    p, last = probability(batch(), LENS)
+    valid = torch.arange(12) < LENS[:, None]
+    assert_close(p[valid], torch.exp(-s[valid]))
+    assert_close(torch.exp(-parts(last)[0][-1]), p[:, 0, 5:])  # the state to go on with stays s
+
+
+def test_output_probability_of_ligru_is_refused() -> None:
+    with pytest.raises(ConfigError, match="ligru has no output 'probability'"):
+        build_encoder(4, config("ligru", output="probability"))
+
+
 def test_initial_state_uniform_of_ligru_is_refused() -> None:
     with pytest.raises(ConfigError, match="ligru has no initial state 'uniform'"):
         build_encoder(4, config("ligru", initial_state="uniform"))

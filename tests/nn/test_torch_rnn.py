@@ -22,7 +22,13 @@ def test_torch_cell_equal_lengths_same_bits_as_torch(cell: str, network: type[nn
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("norm", "batch"), ("share_directions", True), ("initial_state", "uniform"), ("backend", "reference")],
+    [
+        ("norm", "batch"),
+        ("share_directions", True),
+        ("initial_state", "uniform"),
+        ("output", "probability"),
+        ("backend", "reference"),
+    ],
 )
 def test_torch_cell_setting_it_does_not_have_is_refused(key: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"has no cell.{key}={value}") as caught:
