@@ -139,7 +139,7 @@ def _choose(cell: str, backend: str, device: str, dtype: torch.dtype) -> str:
     """Return the backend to run; logs the choice, once for each case."""
     if backend not in ("auto", *BACKENDS):
         raise ConfigError(f"unknown backend {backend!r}", fix=nearest(backend, ("auto", *BACKENDS)))
-    candidates = _FASTEST_FIRST if backend == "auto" else (backend, "stepped") if backend == "cpu" else (backend,)
+    candidates = {"auto": _FASTEST_FIRST, "cpu": ("cpu", "stepped", "reference")}.get(backend, (backend,))
     reasons: list[str] = []
     for name in candidates:
         why_not = refusal(name, cell, device, dtype)

@@ -137,7 +137,7 @@ def test_initial_state_uniform_of_ligru_is_refused() -> None:
         build_encoder(4, config("ligru", initial_state="uniform"))
 
 
-@pytest.mark.parametrize("backend", ["reference", "stepped", "cpu", "auto"])
+@pytest.mark.parametrize("backend", ["cpu", "auto"])
 @pytest.mark.parametrize("cell", OWN)
 def test_stack_any_backend_same_outputs_and_gradients(cell: str, backend: str) -> None:
     results = []

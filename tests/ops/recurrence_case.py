@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +25,7 @@ def _layers() -> dict[str, type[RecurrentLayer]]:
 
 
 LAYERS = _layers()
+STEPPED = [cell for cell in LAYERS if importlib.util.find_spec(f"asr_ligru.ops.{cell}.stepped")]
 
 
 @dataclass(frozen=True)

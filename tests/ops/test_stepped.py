@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from recurrence_case import LAYERS, NAMES, Case, recurrence
+from recurrence_case import NAMES, STEPPED, Case, recurrence
 from tolerance import assert_all_close, assert_close
 
 SHAPES = [
@@ -21,7 +21,7 @@ SHAPES = [
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("cell", STEPPED)
 def test_stepped_states_and_every_gradient_equal_reference(
     cell: str, shape: dict[str, int], dtype: torch.dtype
 ) -> None:
@@ -36,7 +36,7 @@ def test_stepped_sligru_other_eps_equals_reference() -> None:
     assert_all_close(case.run("stepped", eps=0.1), case.run("reference", eps=0.1), NAMES)
 
 
-@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("cell", STEPPED)
 def test_stepped_without_gradients_same_bits(cell: str) -> None:
     wx, u, h0, mask = Case(cell).inputs()
     run = recurrence(cell, "stepped")
@@ -46,7 +46,7 @@ def test_stepped_without_gradients_same_bits(cell: str) -> None:
     assert torch.equal(run(wx, u, h0, mask), plain)
 
 
-@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("cell", STEPPED)
 def test_stepped_second_backward_same_gradients(cell: str) -> None:
     wx, u, h0, mask = Case(cell).inputs()
     leaves = [x.requires_grad_() for x in (wx, u, h0)]
@@ -56,7 +56,7 @@ def test_stepped_second_backward_same_gradients(cell: str) -> None:
     assert all(torch.equal(x, y) for x, y in zip(first, second, strict=True))
 
 
-@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("cell", STEPPED)
 def test_stepped_any_strides_equal_contiguous(cell: str) -> None:
     case = Case(cell, own=2, hidden_size=8)
     wx, u, h0, mask = case.inputs()
@@ -70,7 +70,7 @@ def test_stepped_any_strides_equal_contiguous(cell: str) -> None:
     assert_all_close(torch.autograd.grad(states.sum(), leaves), wanted, NAMES[1:])
 
 
-@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("cell", STEPPED)
 def test_stepped_only_some_inputs_need_gradients(cell: str) -> None:
     case = replace(Case(cell), num_frames=3)
     wx, u, h0, mask = case.inputs()
