@@ -77,21 +77,32 @@ def launch(arguments: Sequence[str], task: Callable[[Launch], None]) -> None:
 
     Args:
         arguments: overrides and Hydra's own options (``-m``, ``--config-dir=DIR``).
-        task: called with each run's configuration; its exceptions are its own business.
+        task: called with each run's configuration.
 
     Raises:
         ConfigError: a wrong group, key or value, found before the first run starts.
+        Exception: the first that ``task`` raised; the other runs of a sweep were made all the same.
     """
     _prepare()
     folders = _config_dirs(arguments)
     overrides = [a for a in arguments if not a.startswith("-")]
     check_overrides(overrides, folders)
     entry = hydra.main(version_base="1.3", config_path=str(resources.folder("conf")), config_name="config")
+    errors: list[Exception] = []
+
+    def guarded(tree: DictConfig) -> None:
+        try:
+            task(_finish(tree))
+        except Exception as error:  # raised again below: Hydra would print it its own way and exit with 1
+            errors.append(error)
+
     previous, sys.argv = sys.argv, ["asr-ligru train", *arguments]
     try:
-        entry(lambda tree: task(_finish(tree)))()
+        entry(guarded)()
     finally:
         sys.argv = previous
+    if errors:
+        raise errors[0]
 
 
 def check_overrides(overrides: Sequence[str], folders: Sequence[Path] = ()) -> None:

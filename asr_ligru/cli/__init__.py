@@ -22,6 +22,12 @@ from asr_ligru.errors import AsrLigruError, EnvironmentError_
 from asr_ligru.registry import nearest
 from asr_ligru.safety import printable
 
+# Read once, when torch is imported, which no verb has done yet.
+# Threads that spin while they wait make two-thread training a hundred times slower beside one other busy process.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# oneDNN keeps a compiled product for each of 1024 shapes; batches of ever new lengths would fill that with 3 GB.
+os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
+
 _VERBS = (demo, train, decode, results, corpora, setup)
 _DESCRIPTION = "Train and use speech recognisers with light gated recurrent units."
 

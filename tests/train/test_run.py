@@ -1,0 +1,215 @@
+"""A whole run: it learns, it leaves what was promised, and continuing it changes no bit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from asr_ligru.compose import compose
+from asr_ligru.config import Config
+from asr_ligru.errors import ConfigError, DataError, DivergedError
+from asr_ligru.models.folder import read_model_folder
+from asr_ligru.train import brain as brain_module
+from asr_ligru.train import checkpoint
+from asr_ligru.train.brain import AsrBrain
+from asr_ligru.train.interrupt import Interrupted
+from asr_ligru.train.lock import run_lock
+from asr_ligru.train.run import train
+from tests.tiny_corpus import OVERRIDES, write_corpus
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+def config(corpus: Path, exp_dir: Path, *more: str) -> Config:
+    return compose([*OVERRIDES, f"corpus.dir={corpus}", f"exp_dir={exp_dir}", "train.epochs=3", *more])
+
+
+def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a SIGTERM come during update ``step``."""
+    plain = AsrBrain.fit_batch
+
+    def fit_batch(self: AsrBrain, batch: Any) -> Any:
+        if self.state.step == step:
+            self.stop.signum = 15
+        return plain(self, batch)
+
+    monkeypatch.setattr(AsrBrain, "fit_batch", fit_batch)
+
+
+def tensors_and_metrics(run_dir: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
+    lines = (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return read_model_folder(run_dir / "model").tensors, [json.loads(line) for line in lines]
+
+
+def test_train_learns_the_tones_and_leaves_its_files(corpus: Path, tmp_path: Path) -> None:
+    run_dir = train(config(corpus, tmp_path, "train.epochs=40", "train.lr=0.01", "train.average_best=2"), "typed this")
+    run = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
+    wer = json.loads((run_dir / "wer.json").read_text(encoding="utf-8"))
+    assert wer["words"]["rate"] < 0.2
+    assert (run["command"], run["status"], run["epochs"], run["left_out"]) == ("typed this", "done", 40, 0)
+    assert run["parameters"] == sum(t.numel() for n, t in tensors_and_metrics(run_dir)[0].items() if "running" not in n)
+    assert len((run_dir / "hyp.jsonl").read_text(encoding="utf-8").splitlines()) == 6
+    assert len(checkpoint.steps(run_dir / "checkpoints")) <= 3
+
+
+@pytest.mark.parametrize("cell", ["ligru", "libru", "gru"])
+@pytest.mark.parametrize("step", [1, 7])
+def test_train_interrupted_and_continued_equals_unbroken_bitwise(
+    cell: str, step: int, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = [f"cell={cell}", "train.augment.speed=[0.9,1.1]", "train.augment.time_masks=1", "cell.hidden_size=12"]
+    unbroken = train(config(corpus, tmp_path / "unbroken", *more))
+    with monkeypatch.context() as patch:
+        interrupt_at(step, patch)
+        with pytest.raises(Interrupted) as caught:
+            train(config(corpus, tmp_path / "broken", *more))
+    assert caught.value.code == 143
+    torch.manual_seed(99)  # what was drawn in between must not matter
+    broken = train(config(corpus, tmp_path / "broken", *more))
+    expected, got = tensors_and_metrics(unbroken), tensors_and_metrics(broken)
+    assert expected[1] == got[1]
+    assert all(torch.equal(expected[0][name], got[0][name]) for name in expected[0])
+
+
+def test_train_with_workers_equals_without(corpus: Path, tmp_path: Path) -> None:
+    more = ["train.augment.speed=[0.9,1.1]", "train.augment.freq_masks=1"]
+    alone = train(config(corpus, tmp_path / "0", *more))
+    helped = train(config(corpus, tmp_path / "2", "train.num_workers=2", *more))
+    assert tensors_and_metrics(alone)[1] == tensors_and_metrics(helped)[1]
+
+
+def test_train_with_accumulation_uses_the_last_incomplete_group(corpus: Path, tmp_path: Path) -> None:
+    run_dir = train(config(corpus, tmp_path, "train.accumulate=4"))
+    plain = train(config(corpus, tmp_path / "plain"))
+    steps = tensors_and_metrics(run_dir)[1][0]["step"]
+    batches = tensors_and_metrics(plain)[1][0]["step"]
+    assert steps == -(-batches // 4)
+
+
+def test_train_again_when_finished_changes_nothing_and_scores_another_split(corpus: Path, tmp_path: Path) -> None:
+    run_dir = train(config(corpus, tmp_path))
+    before = (run_dir / "run.json").read_bytes()
+    train(config(corpus, tmp_path))
+    assert (run_dir / "run.json").read_bytes() == before
+    train(config(corpus, tmp_path, "decode.split=dev"))
+    assert json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["split"] == "dev"
+
+
+@pytest.mark.parametrize(
+    ("key", "refused"),
+    [
+        ("cell.hidden_size=13", True),
+        ("features.num_bins=11", True),
+        ("tokens=word", True),
+        ("seed=2", True),
+        ("train.lr=0.5", False),
+        ("train.max_grad_norm=1", False),
+        ("cell.backend=reference", False),
+    ],
+)
+def test_train_continued_with_another_key_refuses_only_architecture(
+    key: str, refused: bool, corpus: Path, tmp_path: Path
+) -> None:
+    train(config(corpus, tmp_path, "train.epochs=1"))
+    if refused:
+        with pytest.raises(ConfigError, match="another architecture: "):
+            train(config(corpus, tmp_path, key))
+    else:
+        train(config(corpus, tmp_path, key))
+        assert len(tensors_and_metrics(tmp_path)[1]) == 1  # finished before, and left as it is
+
+
+def test_train_in_a_folder_in_use_names_the_process(corpus: Path, tmp_path: Path) -> None:
+    with run_lock(tmp_path), pytest.raises(ConfigError, match="in use by process"):
+        train(config(corpus, tmp_path))
+
+
+def test_train_without_a_prepared_corpus_says_what_to_type(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="asr-ligru prepare demo"):
+        train(config(tmp_path / "nowhere", tmp_path))
+
+
+def test_train_with_a_truncated_file_records_it_and_goes_on(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus")
+    path = corpus / "wav" / "train" / "3.wav"
+    path.write_bytes(path.read_bytes()[:900])
+    run_dir = train(config(corpus, tmp_path / "run"))
+    (line,) = (run_dir / "bad_utterances.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(line)["id"] == "train-3"
+    assert json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["left_out"] == 1
+
+
+def test_train_with_too_many_bad_files_ends_with_their_number(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus")
+    for number in range(5):
+        (corpus / "wav" / "train" / f"{number}.wav").write_bytes(b"RIFF")
+    with pytest.raises(DataError, match="5 of 24 utterances are unusable"):
+        train(config(corpus, tmp_path / "run"))
+
+
+def test_train_with_an_unknown_character_in_dev_names_it(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus")
+    text = (corpus / "dev.jsonl").read_text(encoding="utf-8")
+    (corpus / "dev.jsonl").write_text(text.replace("ab", "äb"), encoding="utf-8")
+    with pytest.raises(DataError, match="unknown character"):
+        train(config(corpus, tmp_path / "run"))
+
+
+def test_train_leaves_empty_and_too_long_transcripts_out(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus")
+    lines = [json.loads(x) for x in (corpus / "train.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines[0]["text"], lines[1]["text"] = "", "ab " * 200
+    (corpus / "train.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines), encoding="utf-8")
+    run_dir = train(config(corpus, tmp_path / "run"))
+    bad = [json.loads(x) for x in (run_dir / "bad_utterances.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(b["id"], b["stage"]) for b in bad] == [("train-0", "text"), ("train-1", "length")]
+
+
+def test_train_with_another_sample_rate_names_both(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="unusable"):
+        train(config(corpus, tmp_path, "features.sample_rate_hz=16000"))
+    assert "8000" in (tmp_path / "bad_utterances.jsonl").read_text(encoding="utf-8")
+
+
+def test_train_with_a_nan_loss_stops_before_the_update(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, seen = brain_module.ctc_losses, []
+
+    def losses(*args: Any) -> torch.Tensor:
+        seen.append(1)
+        return plain(*args) * (float("nan") if len(seen) == 3 else 1.0)
+
+    monkeypatch.setattr(brain_module, "ctc_losses", losses)
+    with pytest.raises(DivergedError, match=r"update 3 .*(?s:.*)sligru"):
+        train(config(corpus, tmp_path))
+    record = json.loads((tmp_path / "nonfinite-step-3.json").read_text(encoding="utf-8"))
+    assert {u["loss"] for u in record["utterances"]} == {"nan"}
+
+
+def test_train_with_an_allowed_nan_skips_it_and_counts(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, seen = brain_module.ctc_losses, []
+
+    def losses(*args: Any) -> torch.Tensor:
+        seen.append(1)
+        return plain(*args) * (float("nan") if len(seen) == 3 else 1.0)
+
+    monkeypatch.setattr(brain_module, "ctc_losses", losses)
+    run_dir = train(config(corpus, tmp_path, "train.max_nonfinite=1"))
+    assert json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["skipped_batches"] == 1
+    assert all(t.isfinite().all() for t in tensors_and_metrics(run_dir)[0].values())
+
+
+def test_curriculum_counts_what_an_epoch_leaves_out(corpus: Path, tmp_path: Path) -> None:
+    run_dir = train(config(corpus, tmp_path, "train.curriculum_start_frames=50"))
+    left_out = [m["left_out"] for m in tensors_and_metrics(run_dir)[1]]
+    assert left_out[0] > left_out[1] >= left_out[2] == 0
