@@ -16,7 +16,7 @@ from importlib import metadata
 from asr_ligru import __version__, torchaudio_import
 from asr_ligru.safety import printable
 
-LIBRARIES = ("speechbrain", "hydra-core", "sentencepiece", "jiwer", "kaldialign", "safetensors", "numpy")
+LIBRARIES = ("speechbrain", "hydra-core", "sentencepiece", "jiwer", "safetensors", "numpy")
 _EXTRA = re.compile(r"""^(?P<library>[\w.-]+).*extra\s*==\s*['"](?P<extra>[\w-]+)['"]""")
 _FORMATS = ("WAV", "FLAC", "MP3", "OGG", "NIST", "AIFF", "AU", "W64", "CAF")
 

@@ -32,7 +32,6 @@ HOMES = {
     "hydra": ("compose",),
     "jiwer": ("score.wer",),
     "kaldi_decoder": ("decode.wfst",),
-    "kaldialign": ("score.bootstrap", "score.significance"),
     "kaldifst": ("decode.wfst",),
     "kaldiio": ("data.kaldi_io",),
     "kaldilm": ("decode.wfst",),
