@@ -99,7 +99,7 @@ def packed(
     _check_shapes(directions, len(packing.lens), fits, u, h0, mask)
     name, (wx, u, h0, mask) = _prepare(cell, backend, wx, u, h0, mask)
     if name == "cpu":
-        return packed_recurrence(cell, wx, packing.lens, u, h0, mask)
+        return packed_recurrence(cell, wx, packing.lens, u, h0, mask, **options)
     return packing.collect(_run(name, cell, packing.spread(wx, padding), u, h0, mask, **options))
 
 

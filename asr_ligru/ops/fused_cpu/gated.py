@@ -1,4 +1,4 @@
-"""The light gated cells (a candidate and a keep gate) on the compiled core."""
+"""Gated recurrences on the compiled core."""
 
 from __future__ import annotations
 
@@ -10,148 +10,150 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from asr_ligru.ops.fused_cpu.layout import Layout
 from asr_ligru.ops.fused_cpu.library import Core, Frames, Job, core
 from asr_ligru.ops.fused_cpu.linear import product
+from asr_ligru.ops.fused_cpu.memory import unwritten
 from asr_ligru.ops.fused_cpu.pool import run_all
 from asr_ligru.ops.fused_cpu.tiles import split_rows
 
-# Numbers of the cells in csrc/api.h, and the sign with which the recurrent product reads the state.
-CELLS = {"ligru": (0, 1.0), "libru_arith": (1, -1.0), "libru_harm": (2, 1.0), "libru_geo": (3, 1.0)}
+
+@dataclass(frozen=True)
+class Cell:
+    """What this side has to know of a cell of the core.
+
+    Attributes:
+        number: in csrc/api.h.
+        gates: G, blocks of H in the projection.
+        parts: blocks of H in the state; 2 for an LSTM's output and cell.
+        own_v: whether something lies between U h and the projection's sum with it, so that their gradients differ.
+        feedback: the sign with which the recurrent product reads the state.
+    """
+
+    number: int
+    gates: int = 2
+    parts: int = 1
+    own_v: bool = False
+    feedback: float = 1.0
 
 
-def gated_recurrence(cell: str, wx: Tensor, u: Tensor, h0: Tensor, mask: Tensor | None) -> Tensor:
-    """Run a light gated cell over sequences of one length.
+CELLS = {
+    "ligru": Cell(0),
+    "libru_arith": Cell(1, feedback=-1.0),
+    "libru_harm": Cell(2),
+    "libru_geo": Cell(3),
+    "sligru": Cell(4, own_v=True),
+    "gru_bn": Cell(5, gates=3, own_v=True),
+    "lstm_bn": Cell(6, gates=4, parts=2),
+}
+
+
+def gated_recurrence(cell: str, wx: Tensor, u: Tensor, h0: Tensor, mask: Tensor | None, *, eps: float = 1e-5) -> Tensor:
+    """Run a cell over sequences of one length.
 
     Args:
         cell: a key of ``CELLS``.
-        wx: (D, B, T, 2H) float32 normalised projection of the input, candidate first, then the keep gate; the reverse
-            direction already reversed.
-        u: (D or 1, 2H, H) float32 recurrent weights in the same order; 1 when the directions share them.
-        h0: (D, B, H) float32 state before the first frame.
+        wx: (D, B, T, G*H) float32 normalised projection of the input, the reverse direction already reversed.
+        u: (D or 1, G*H, H) float32 recurrent weights; 1 when the directions share them.
+        h0: (D, B, S) float32 state before the first frame; S is H, or 2H for an LSTM.
         mask: (D, B, H) float32 scaled dropout mask of the candidate, or None.
+        eps: added to the variance of SLi-GRU's layer norm; other cells have none.
 
     Returns:
-        (D, B, T, H) states. Gradients flow to ``wx``, ``u`` and ``h0``.
+        (D, B, T, S) states. Gradients flow to ``wx``, ``u`` and ``h0``.
     """
     directions, batch, steps, _ = wx.shape
-    start = torch.arange(batch) * steps
-    layout = _Layout(start, torch.full_like(start, steps), reverse=False, interleaved=False)
-    h: Tensor = _Gated.apply(cell, wx.flatten(1, 2), u, h0, mask, layout)  # type: ignore[no-untyped-call]
+    layout = Layout.of_one_length(batch, steps)
+    h: Tensor = _Gated.apply(cell, wx.flatten(1, 2), u, h0, mask, layout, eps)  # type: ignore[no-untyped-call]
     return h.view(directions, batch, steps, h.shape[-1])
 
 
-def packed_recurrence(cell: str, wx: Tensor, lens: Tensor, u: Tensor, h0: Tensor, mask: Tensor | None) -> Tensor:
-    """Run a light gated cell over packed utterances of any lengths, without reversing or padding anything.
+def packed_recurrence(
+    cell: str, wx: Tensor, lens: Tensor, u: Tensor, h0: Tensor, mask: Tensor | None, *, eps: float = 1e-5
+) -> Tensor:
+    """Run a cell over packed utterances of any lengths, without reversing or padding anything.
 
     The second direction walks each utterance from its end.
 
     Args:
         cell: a key of ``CELLS``.
-        wx: (N, 2H) float32 projection of the valid frames, utterance after utterance, for all directions alike; or
-            (N, D * 2H), for each its own.
+        wx: (N, G*H) float32 projection of the valid frames, utterance after utterance, for all directions alike; or
+            (N, D * G*H), for each its own.
         lens: (B,) int64 frames of each utterance, >= 0, of sum N.
-        u: (D or 1, 2H, H) float32 recurrent weights.
-        h0: (D, B, H) float32 state before the first frame of each direction.
+        u: (D or 1, G*H, H) float32 recurrent weights.
+        h0: (D, B, S) float32 state before the first frame of each direction; S is H, or 2H for an LSTM.
         mask: (D, B, H) float32 scaled dropout mask of the candidate, or None.
+        eps: added to the variance of SLi-GRU's layer norm; other cells have none.
 
     Returns:
-        (N, D * H) states in the order of ``wx``. Gradients flow to ``wx``, ``u`` and ``h0``.
+        (N, D * S) states in the order of ``wx``. Gradients flow to ``wx``, ``u`` and ``h0``.
     """
-    layout = _Layout(lens.cumsum(0) - lens, lens.contiguous(), reverse=True, interleaved=True)
+    layout = Layout.of_packed(lens)
     by_direction = wx.reshape(len(wx), -1, u.shape[1]).transpose(0, 1)
-    h: Tensor = _Gated.apply(cell, by_direction, u, h0, mask, layout)  # type: ignore[no-untyped-call]
+    h: Tensor = _Gated.apply(cell, by_direction, u, h0, mask, layout, eps)  # type: ignore[no-untyped-call]
     return h.transpose(0, 1).flatten(1)
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Where utterances lie in tensors (D, N, units) over all their frames.
-
-    Attributes:
-        start: (B,) int64 first frame of each utterance.
-        lens: (B,) int64 frames of each.
-        reverse: whether direction 1 walks from the last frame to the first.
-        interleaved: whether the directions of a frame lie side by side in memory.
-    """
-
-    start: Tensor
-    lens: Tensor
-    reverse: bool
-    interleaved: bool
-
-    def empty(self, directions: int, like: Tensor, units: int) -> Tensor:
-        """Return an unwritten (D, N, units)."""
-        frames = like.shape[1]
-        if self.interleaved:
-            return like.new_empty(frames, directions, units).transpose(0, 1)
-        return like.new_empty(directions, frames, units)
-
-    def before(self, h: Tensor, h0: Tensor) -> Tensor:
-        """Return the state before each frame, (D, N, H) with frames of a direction contiguous."""
-        before = h.new_empty(h.shape)
-        first, last = self.start[self.lens > 0], (self.start + self.lens - 1)[self.lens > 0]
-        for d, states in enumerate(h):
-            backwards = self.reverse and d == 1
-            into, of = (slice(None, -1), slice(1, None)) if backwards else (slice(1, None), slice(None, -1))
-            before[d, into] = states[of]
-            before[d, last if backwards else first] = h0[d, self.lens > 0]
-        return before
 
 
 class _Gated(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, cell: str, wx: Tensor, u: Tensor, h0: Tensor, mask: Tensor | None, layout: _Layout) -> Tensor:
-        training = any(ctx.needs_input_grad)
-        directions, width = h0.shape[0], wx.shape[2]
+    def forward(
+        ctx: Any, name: str, wx: Tensor, u: Tensor, h0: Tensor, mask: Tensor | None, layout: Layout, eps: float
+    ) -> Tensor:
+        cell, directions, training = CELLS[name], h0.shape[0], any(ctx.needs_input_grad)
         wx, h0 = _with_contiguous_units(wx), h0.contiguous()
         mask = None if mask is None else mask.contiguous()
-        h = layout.empty(directions, wx, width // 2)
-        job = _job(cell, layout, h, h0, mask)
-        job.wx = Frames.of(wx.expand(directions, -1, -1))
-        pre = wx.new_empty(directions, wx.shape[1], width) if training else None
-        if pre is not None:
-            job.pre = Frames.of(pre)
-        _run(job, "forward", u, directions, layout)
+        h = layout.unwritten(directions, wx.shape[1], h0.shape[2])
+        job = _job(cell, layout, wx, h, h0, mask, eps)
+        saved = unwritten(directions, *wx.shape[1:]) if training else None
+        if saved is not None:
+            job.saved = Frames.of(saved)
+        _run(cell, job, "forward", u, directions, layout)
         if training:
-            ctx.cell, ctx.layout, ctx.shared_wx = cell, layout, len(wx) < directions
-            ctx.save_for_backward(u, h0, mask, h, pre)
+            ctx.cell, ctx.layout, ctx.eps, ctx.own_wx = cell, layout, eps, len(wx)
+            ctx.save_for_backward(u, h0, mask, h, saved, wx if cell.own_v else None)
         return h
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_h: Tensor) -> tuple[Tensor | None, ...]:
-        u, h0, mask, h, pre = ctx.saved_tensors
-        layout: _Layout = ctx.layout
+        u, h0, mask, h, saved, wx = ctx.saved_tensors
+        cell: Cell = ctx.cell
+        layout: Layout = ctx.layout
         grad_h, grad_h0 = _with_contiguous_units(grad_h), torch.empty_like(h0)
-        grad_pre = torch.empty_like(pre) if ctx.shared_wx else layout.empty(len(h), h, pre.shape[2])
-        job = _job(ctx.cell, layout, h, h0, mask)
-        job.pre, job.grad_h, job.grad_pre = Frames.of(pre), Frames.of(grad_h), Frames.of(grad_pre)
+        shared = ctx.own_wx < len(h)
+        grad_wx = unwritten(*saved.shape) if shared else layout.unwritten(*saved.shape)
+        grad_v = unwritten(*saved.shape) if cell.own_v else grad_wx
+        job = _job(cell, layout, wx, h, h0, mask, ctx.eps)
+        job.saved, job.grad_h, job.grad_wx = Frames.of(saved), Frames.of(grad_h), Frames.of(grad_wx)
+        if cell.own_v:
+            job.grad_v = Frames.of(grad_v)
         job.grad_h0 = grad_h0.data_ptr()
-        _run(job, "backward", u, len(h), layout)
-        grad_u = _weight_gradient(CELLS[ctx.cell][1], len(u), grad_pre, layout.before(h, h0))
-        grad_wx = grad_pre.sum(0, keepdim=True) if ctx.shared_wx else grad_pre
-        return None, grad_wx, grad_u, grad_h0, None, None
+        _run(cell, job, "backward", u, len(h), layout)
+        grad_u = _weight_gradient(cell.feedback, len(u), grad_v, layout.before(h, h0, u.shape[2]))
+        return None, grad_wx.sum(0, keepdim=True) if shared else grad_wx, grad_u, grad_h0, None, None, None
 
 
 def _with_contiguous_units(x: Tensor) -> Tensor:
     return x if x.stride(-1) == 1 else x.contiguous()
 
 
-def _job(cell: str, layout: _Layout, h: Tensor, h0: Tensor, mask: Tensor | None) -> Job:
+def _job(cell: Cell, layout: Layout, wx: Tensor | None, h: Tensor, h0: Tensor, mask: Tensor | None, eps: float) -> Job:
     """Fill in what forward and backward share."""
-    job = Job(cell=CELLS[cell][0], hidden=h.shape[2], batch=len(layout.lens), reversed=2 if layout.reverse else 0)
-    job.start, job.length = layout.start.data_ptr(), layout.lens.data_ptr()
+    job = Job(cell=cell.number, hidden=h.shape[2] // cell.parts, batch=len(layout.lens), eps=eps)
+    job.start, job.length, job.reversed = layout.start.data_ptr(), layout.lens.data_ptr(), 2 if layout.reverse else 0
     job.h, job.h0 = Frames.of(h), h0.data_ptr()
+    if wx is not None:
+        job.wx = Frames.of(wx.expand(len(h), -1, -1))
     if mask is not None:
         job.mask = mask.data_ptr()
     return job
 
 
-def _run(job: Job, which: str, u: Tensor, directions: int, layout: _Layout) -> None:
+def _run(cell: Cell, job: Job, which: str, u: Tensor, directions: int, layout: Layout) -> None:
     """Pack the recurrent weights and run all rows, in as many calls as torch has threads."""
     build = core()
     shared = len(u) == 1
-    panels = [_pack(build, which, weights.contiguous()) for weights in u]
+    panels = [_pack(cell, build, which, weights.contiguous()) for weights in u]
     tiles = split_rows(directions, layout.lens, shared=shared, threads=torch.get_num_threads())
     jobs = [Job.from_buffer_copy(job) for _ in tiles]
     for part, rows in zip(jobs, tiles, strict=True):
@@ -161,16 +163,16 @@ def _run(job: Job, which: str, u: Tensor, directions: int, layout: _Layout) -> N
     run_all([functools.partial(function, ctypes.byref(part)) for part in jobs])
 
 
-def _pack(build: Core, which: str, u: Tensor) -> Tensor:
+def _pack(cell: Cell, build: Core, which: str, u: Tensor) -> Tensor:
     hidden = u.shape[1]
-    panels = torch.empty(build.panel_floats(hidden), dtype=torch.float32)
+    panels = torch.empty(build.panel_floats(cell.gates, hidden), dtype=torch.float32)
     pack = build.pack_forward if which == "forward" else build.pack_backward
-    pack(hidden, u.data_ptr(), panels.data_ptr())
+    pack(cell.gates, hidden, u.data_ptr(), panels.data_ptr())
     return panels
 
 
-def _weight_gradient(sign: float, own: int, grad_pre: Tensor, before: Tensor) -> Tensor:
+def _weight_gradient(feedback: float, own: int, grad_v: Tensor, before: Tensor) -> Tensor:
     """Sum gradient (x) state before over all frames: one matrix product for each of the ``own`` recurrent matrices."""
     if own == 1:
-        grad_pre, before = grad_pre.flatten(0, 1).unsqueeze(0), before.flatten(0, 1).unsqueeze(0)
-    return sign * torch.stack([product(grad.t(), states) for grad, states in zip(grad_pre, before, strict=True)])
+        grad_v, before = grad_v.flatten(0, 1).unsqueeze(0), before.flatten(0, 1).unsqueeze(0)
+    return feedback * torch.stack([product(grad.t(), states) for grad, states in zip(grad_v, before, strict=True)])

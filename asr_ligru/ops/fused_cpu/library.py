@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import CFUNCTYPE, POINTER, c_char_p, c_int, c_int64, c_void_p
+from ctypes import CFUNCTYPE, POINTER, c_char_p, c_double, c_int, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
 
 from torch import Tensor
 
-ABI = 1
+ABI = 2
 LIBRARY = Path(__file__).parent / "_core.so"
 
 
@@ -37,19 +37,21 @@ class Job(ctypes.Structure):
         ("start", c_void_p),
         ("length", c_void_p),
         ("reversed", c_int64),
+        ("eps", c_double),
         ("panels", c_void_p),
         ("wx", Frames),
         ("h", Frames),
-        ("pre", Frames),
+        ("saved", Frames),
         ("h0", c_void_p),
         ("mask", c_void_p),
         ("grad_h", Frames),
-        ("grad_pre", Frames),
+        ("grad_wx", Frames),
+        ("grad_v", Frames),
         ("grad_h0", c_void_p),
     )
 
 
-_Pack = CFUNCTYPE(None, c_int64, c_void_p, c_void_p)
+_Pack = CFUNCTYPE(None, c_int64, c_int64, c_void_p, c_void_p)
 _Run = CFUNCTYPE(c_int, POINTER(Job))
 
 
@@ -59,7 +61,7 @@ class Core(ctypes.Structure):
     _fields_ = (
         ("name", c_char_p),
         ("lanes", c_int64),
-        ("panel_floats", CFUNCTYPE(c_int64, c_int64)),
+        ("panel_floats", CFUNCTYPE(c_int64, c_int64, c_int64)),
         ("pack_forward", _Pack),
         ("pack_backward", _Pack),
         ("forward", _Run),
@@ -85,14 +87,26 @@ def core() -> Core:
     Raises:
         RuntimeError: the core is not available; ask :func:`refusal` first.
     """
-    found, reason = _load()
-    if found is None:
+    library, reason = _load()
+    if library is None:
         raise RuntimeError(reason)
+    found: Core = library.asr_ligru_core(_name()).contents
     return found
 
 
+def _name() -> bytes:
+    return os.environ.get("ASR_LIGRU_CPU_CORE", "").encode()
+
+
+def prefer_large_pages(address: int, size_bytes: int) -> None:
+    """Advise the system to back memory that was not yet written with large pages; does nothing where it has none."""
+    library = _load()[0]
+    if library is not None:
+        library.asr_ligru_prefer_large_pages(address, size_bytes)
+
+
 @cache
-def _load() -> tuple[Core | None, str]:
+def _load() -> tuple[ctypes.CDLL | None, str]:
     if not LIBRARY.exists():
         return None, "the compiled CPU core is not installed (no C compiler was found when asr-ligru was installed)"
     try:
@@ -105,8 +119,8 @@ def _load() -> tuple[Core | None, str]:
         return None, "the compiled CPU core belongs to another version of asr-ligru; install it again"
     library.asr_ligru_core.restype = POINTER(Core)
     library.asr_ligru_core.argtypes = (c_char_p,)
-    name = os.environ.get("ASR_LIGRU_CPU_CORE", "")
-    found = library.asr_ligru_core(name.encode())
-    if not found:
-        return None, f"this processor or build has no CPU core named {name!r} (ASR_LIGRU_CPU_CORE)"
-    return found.contents, ""
+    library.asr_ligru_prefer_large_pages.restype = None
+    library.asr_ligru_prefer_large_pages.argtypes = (c_void_p, c_int64)
+    if not library.asr_ligru_core(_name()):
+        return None, f"this processor or build has no CPU core named {_name().decode()!r} (ASR_LIGRU_CPU_CORE)"
+    return library, ""

@@ -8,9 +8,9 @@
 
 #include <stdint.h>
 
-#define ASR_LIGRU_ABI 1
+#define ASR_LIGRU_ABI 2
 
-enum { CELL_LIGRU = 0, CELL_LIBRU_ARITH = 1, CELL_LIBRU_HARM = 2, CELL_LIBRU_GEO = 3 };
+enum { LIGRU, LIBRU_ARITH, LIBRU_HARM, LIBRU_GEO, SLIGRU, GRU, LSTM, CELLS };
 
 /* A float tensor (direction, frame, unit) over the frames of all utterances, one after the other: strides in floats,
  * units contiguous. */
@@ -26,24 +26,26 @@ typedef struct {
     const int64_t *start;  /* (batch,) first frame of each utterance */
     const int64_t *length; /* (batch,) how many frames it has */
     int64_t reversed;      /* bit d set: direction d walks each utterance from its last frame to its first */
+    double eps;            /* of a layer norm */
     const float *panels;   /* recurrent weights, packed */
-    Frames wx;             /* projection, candidate then gate: 2 * hidden units */
-    Frames h;              /* states */
-    Frames pre;            /* pre-activations, saved for backward; data is NULL when there will be none */
-    const float *h0;       /* (directions, batch, hidden) */
+    Frames wx;             /* projection of the input, gates * hidden units */
+    Frames h;              /* states, parts * hidden units */
+    Frames saved;          /* for backward, gates * hidden units; data is NULL when there will be none */
+    const float *h0;       /* (directions, batch, parts * hidden) */
     const float *mask;     /* (directions, batch, hidden) or NULL */
     Frames grad_h;         /* backward: gradient to h */
-    Frames grad_pre;       /* backward: gradient to pre */
-    float *grad_h0;        /* backward: (directions, batch, hidden) */
+    Frames grad_wx;        /* backward: gradient to wx */
+    Frames grad_v;         /* backward: gradient to U h where it differs from that to wx */
+    float *grad_h0;        /* backward: (directions, batch, parts * hidden) */
 } Job;
 
 /* One instruction set's build of the core. Calls return 0, or 1 when out of memory. */
 typedef struct {
     const char *name;
-    int64_t lanes;                                                                      /* floats in a vector */
-    int64_t (*panel_floats)(int64_t hidden);                                            /* room for either packing */
-    void (*pack_forward)(int64_t hidden, const float *u, float *panels);                /* u: (2 * hidden, hidden) */
-    void (*pack_backward)(int64_t hidden, const float *u, float *panels);
+    int64_t lanes;                                              /* floats in a vector */
+    int64_t (*panel_floats)(int64_t gates, int64_t hidden);     /* room for either packing */
+    void (*pack_forward)(int64_t gates, int64_t hidden, const float *u, float *panels); /* u: (gates * hidden, hidden) */
+    void (*pack_backward)(int64_t gates, int64_t hidden, const float *u, float *panels);
     int (*forward)(const Job *job);
     int (*backward)(const Job *job);
 } Core;

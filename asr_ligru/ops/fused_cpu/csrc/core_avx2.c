@@ -6,8 +6,7 @@
 #pragma GCC target("avx2,fma")
 #endif
 #define LANES 8
-#include "backward.h"
-#include "forward.h"
+#include "loops.h"
 
 const Core core_avx2 = {"avx2", LANES, panel_floats, pack_forward, pack_backward, run_forward, run_backward};
 #ifdef __clang__

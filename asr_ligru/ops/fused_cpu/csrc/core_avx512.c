@@ -6,8 +6,7 @@
 #pragma GCC target("avx512f,avx512dq,avx512vl,avx512bw,fma")
 #endif
 #define LANES 16
-#include "backward.h"
-#include "forward.h"
+#include "loops.h"
 
 const Core core_avx512 = {"avx512", LANES, panel_floats, pack_forward, pack_backward, run_forward, run_backward};
 #ifdef __clang__

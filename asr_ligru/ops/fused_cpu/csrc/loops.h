@@ -1,123 +1,75 @@
-/* The time loops: all rows of a job, step after step, with weights, states and gradients in private aligned memory. */
+/* The time loops: for each step one product with the recurrent weights for all rows, then each row's gates. */
 #ifndef ASR_LIGRU_LOOPS_H
 #define ASR_LIGRU_LOOPS_H
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "cells.h"
-#include "panel.h"
-
-#define NOINLINE static __attribute__((noinline))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-
-/* A row's way through a tensor: a pointer to its first step, and the floats from a step to the next. */
-typedef struct {
-    float *first;
-    int64_t step;
-} Walk;
+#include "gru.h"
+#include "light.h"
+#include "lstm.h"
+#include "sligru.h"
 
 typedef struct {
-    int64_t steps;
-    Walk wx, h, pre, grad_h, grad_pre;
-    const float *h0, *mask;
-    float *grad_h0;
-} Row;
+    int64_t gates, parts; /* blocks of hidden units in wx, and in the state */
+    void (*start)(const Work *work, int64_t r);
+    void (*step)(const Work *work, int64_t r, int64_t t);
+    void (*gradient)(const Work *work, int64_t r, int64_t t);
+} Cell;
 
-INLINE float *at_step(Walk walk, int64_t t) { return walk.first + t * walk.step; }
+static const Cell cells[CELLS] = {
+    [LIGRU] = {2, 1, ligru_start, ligru_row_step, ligru_row_gradient},
+    [LIBRU_ARITH] = {2, 1, arith_libru_start, arith_libru_row_step, arith_libru_row_gradient},
+    [LIBRU_HARM] = {2, 1, harm_libru_start, harm_libru_row_step, harm_libru_row_gradient},
+    [LIBRU_GEO] = {2, 1, geo_libru_start, geo_libru_row_step, geo_libru_row_gradient},
+    [SLIGRU] = {2, 1, ligru_start, sligru_row_step, sligru_row_gradient},
+    [GRU] = {3, 1, gru_start, gru_row_step, gru_row_gradient},
+    [LSTM] = {4, 2, lstm_start, lstm_row_step, lstm_row_gradient},
+};
 
-/* One job's private memory. States are (rows, ld), ld a little over the padded hidden size so that rows fall into
- * different cache sets. */
-typedef struct {
-    const Job *job;
-    Row *row;
-    int64_t ld;      /* floats from a row to the next in state, new_state, odds, rest, grad */
-    int64_t ld_pair; /* the same in pair */
-    float *state, *new_state, *odds, *rest; /* state as the product reads it */
-    float *grad;                            /* backward: gradient to the state */
-    float *pair;                            /* backward: gradients to candidate and gate, side by side */
-    float *product;                         /* (panels, MAX_ROWS, PANEL) */
-    void *memory;
-} Work;
-
-INLINE int64_t padded(int64_t hidden) { return (hidden + PANEL - 1) / PANEL * PANEL; }
-
-INLINE int64_t leading(int64_t width) {
-    int64_t ld = width + LANES;
-    return ld % 1024 == 0 ? ld + LANES : ld;
-}
-
-static int64_t panel_floats(int64_t hidden) { return 2 * padded(hidden) * padded(hidden); }
-
-/* Panel j: for each k the candidate's and the gate's weights of units [j * LANES, (j + 1) * LANES). */
-static void pack_forward(int64_t hidden, const float *u, float *panels) {
-    for (int64_t first = 0; first < hidden; first += LANES)
-        for (int64_t k = 0; k < hidden; k++, panels += PANEL)
-            for (int64_t i = 0; i < LANES; i++) {
-                int64_t unit = first + i;
-                panels[i] = unit < hidden ? u[unit * hidden + k] : 0.0f;
-                panels[LANES + i] = unit < hidden ? u[(hidden + unit) * hidden + k] : 0.0f;
-            }
-}
-
-/* Panel j: for each of 2 * padded(hidden) pre-activations its weights to units [j * PANEL, (j + 1) * PANEL). */
-static void pack_backward(int64_t hidden, const float *u, float *panels) {
-    const int64_t width = padded(hidden);
-    for (int64_t first = 0; first < hidden; first += PANEL)
-        for (int64_t k = 0; k < 2 * width; k++, panels += PANEL) {
-            int64_t unit = k % width, column = k < width ? unit : hidden + unit;
-            for (int64_t i = 0; i < PANEL; i++)
-                panels[i] = unit < hidden && first + i < hidden ? u[column * hidden + first + i] : 0.0f;
+/* Rows come longest first, so those that still run at a step are the first ones. */
+static int run_forward(const Job *job) {
+    const Cell *cell = &cells[job->cell];
+    Work work;
+    if (open_work(&work, job, cell->gates, cell->parts)) return 1;
+    const Buffers b = work.buffers;
+    const int64_t panels = round_up(cell->gates * work.width, PANEL) / PANEL;
+    for (int64_t r = 0; r < job->rows; r++) cell->start(&work, r);
+    int64_t running = job->rows;
+    for (int64_t t = 0; t < work.row[0].steps; t++) {
+        while (work.row[running - 1].steps <= t) running--;
+        multiply(running, job->hidden, b.fed, work.ld, panels, job->panels, b.v, work.ld_v, 0);
+        for (int64_t r = 0; r < running; r++) {
+            if (r + 1 < running) fetch(work.row[r + 1].wx, t, cell->gates * job->hidden);
+            cell->step(&work, r, t);
         }
-}
-
-/* Where a row's walk over a tensor begins, and how far each step goes. */
-static Walk find_walk(Frames tensor, int64_t direction, int64_t first, int backwards) {
-    if (!tensor.data) return (Walk){NULL, 0};
-    return (Walk){tensor.data + direction * tensor.direction + first * tensor.frame, backwards ? -tensor.frame : tensor.frame};
-}
-
-static Row find_row(const Job *job, int64_t index) {
-    const int64_t d = index / job->batch, b = index % job->batch, flat = index * job->hidden, steps = job->length[b];
-    const int backwards = (job->reversed >> d) & 1;
-    const int64_t first = job->start[b] + (backwards ? steps - 1 : 0);
-    return (Row){
-        .steps = steps,
-        .wx = find_walk(job->wx, d, first, backwards),
-        .h = find_walk(job->h, d, first, backwards),
-        .pre = find_walk(job->pre, d, first, backwards),
-        .grad_h = find_walk(job->grad_h, d, first, backwards),
-        .grad_pre = find_walk(job->grad_pre, d, first, backwards),
-        .h0 = job->h0 + flat,
-        .mask = job->mask ? job->mask + flat : NULL,
-        .grad_h0 = job->grad_h0 ? job->grad_h0 + flat : NULL,
-    };
-}
-
-static int open_work(Work *work, const Job *job) {
-    const int64_t width = padded(job->hidden), ld = leading(width), ld_pair = leading(2 * width);
-    const int64_t plane = job->rows * ld, floats = 5 * plane + job->rows * ld_pair + MAX_PANELS * MAX_ROWS * PANEL;
-    const size_t bytes = (size_t)floats * sizeof(float) + (size_t)job->rows * sizeof(Row);
-    float *memory;
-    if (posix_memalign((void **)&memory, 4096, bytes)) return 1;
-    memset(memory, 0, bytes);
-    *work = (Work){.job = job, .ld = ld, .ld_pair = ld_pair, .memory = memory};
-    work->product = memory;
-    work->pair = work->product + MAX_PANELS * MAX_ROWS * PANEL;
-    work->state = work->pair + job->rows * ld_pair;
-    work->new_state = work->state + plane;
-    work->odds = work->new_state + plane;
-    work->rest = work->odds + plane;
-    work->grad = work->rest + plane;
-    work->row = (Row *)(work->grad + plane);
-    for (int64_t r = 0; r < job->rows; r++) work->row[r] = find_row(job, job->order[r]);
+    }
+    free(work.memory);
     return 0;
 }
 
-/* Rows come longest first, so those that still run at step t are the first ones. */
-INLINE int64_t rows_running(const Work *work, int64_t running, int64_t t) {
-    while (running > 0 && work->row[running - 1].steps <= t) running--;
-    return running;
+static int run_backward(const Job *job) {
+    const Cell *cell = &cells[job->cell];
+    Work work;
+    if (open_work(&work, job, cell->gates, cell->parts)) return 1;
+    const Buffers b = work.buffers;
+    const int64_t panels = round_up(job->hidden, PANEL) / PANEL, depth = cell->gates * work.width;
+    int64_t running = 0;
+    for (int64_t t = work.row[0].steps - 1; t >= 0; t--) {
+        while (running < job->rows && work.row[running].steps > t) running++;
+        for (int64_t r = 0; r < running; r++) {
+            if (r + 1 < running) {
+                fetch(work.row[r + 1].wx, t, cell->gates * job->hidden);
+                fetch(work.row[r + 1].saved, t, cell->gates * job->hidden);
+                fetch(work.row[r + 1].grad_h, t, cell->parts * job->hidden);
+            }
+            cell->gradient(&work, r, t);
+        }
+        multiply(running, depth, b.v, work.ld_v, panels, job->panels, b.grad, work.ld, 1);
+    }
+    for (int64_t r = 0; r < job->rows; r++)
+        for (int64_t part = 0; part < cell->parts; part++)
+            memcpy(work.row[r].grad_h0 + part * job->hidden, b.grad + r * work.ld + part * work.width,
+                   (size_t)job->hidden * sizeof(float));
+    free(work.memory);
+    return 0;
 }
 
 #endif

@@ -105,4 +105,27 @@ INLINE Softplus softplus_with_slope(V x) {
 
 INLINE V softplus(V x) { return softplus_with_slope(x).value; }
 
+/* Polynomial of Cephes tanhf near 0, where the exponential form would cancel. */
+INLINE V vtanh(V x) {
+    V square = x * x;
+    V p = square * -5.70498872745e-3f + 2.06390887954e-2f;
+    p = p * square - 5.37397155531e-2f;
+    p = p * square + 1.33314422036e-1f;
+    p = p * square - 3.33332819422e-1f;
+    V far = 1.0f - 2.0f / (1.0f + vexp(x + x));
+    return choose(square < 0.390625f, x + x * square * p, far);
+}
+
+INLINE int any(VI condition) {
+    int32_t found = 0;
+    for (int i = 0; i < LANES; i++) found |= condition[i];
+    return found != 0;
+}
+
+INLINE float total(V x) {
+    float sum = 0.0f;
+    for (int i = 0; i < LANES; i++) sum += x[i];
+    return sum;
+}
+
 #endif

@@ -1,16 +1,15 @@
-/* What each cell does to one vector of units at one step. Formulas: docs/cells.md and asr_ligru/ops/<cell>/reference.py.
- * A state has up to three carried vectors: h as the recurrent product reads it ("fed"), and two private to the cell.
+/* The light cells: a candidate and a keep gate. Formulas: docs/cells.md and asr_ligru/ops/<cell>/reference.py.
+ * A state has up to three carried vectors: h, and for LiBRU two exponentials of it.
  */
-#ifndef ASR_LIGRU_CELLS_H
-#define ASR_LIGRU_CELLS_H
+#ifndef ASR_LIGRU_LIGHT_H
+#define ASR_LIGRU_LIGHT_H
 
 #include <math.h>
 
-#include "api.h"
-#include "vec.h"
+#include "row.h"
 
 typedef struct {
-    V h, odds, rest; /* odds, rest: LiBRU only, exponentials of h that are carried without cancellation */
+    V h, odds, rest;
 } State;
 
 typedef struct {
@@ -18,12 +17,6 @@ typedef struct {
 } Gradient;
 
 static const float far_from_zero = 1e-30f, far_from_infinity = 1e30f;
-
-INLINE int any(VI condition) {
-    int32_t found = 0;
-    for (int i = 0; i < LANES; i++) found |= condition[i];
-    return found != 0;
-}
 
 static float log_sigmoid_1(float x) { return x < 0 ? x - log1pf(expf(x)) : -log1pf(expf(-x)); }
 
@@ -116,26 +109,90 @@ INLINE Gradient harm_gradient(V a, V g, V m, V before, V dh) {
 }
 
 INLINE State cell_start(const int cell, V h) {
-    if (cell == CELL_LIBRU_ARITH) return arith_start(h);
-    if (cell == CELL_LIBRU_HARM) return harm_start(h);
+    if (cell == LIBRU_ARITH) return arith_start(h);
+    if (cell == LIBRU_HARM) return harm_start(h);
     return (State){.h = h};
 }
 
 INLINE State cell_step(const int cell, V a, V g, V m, int masked, State old) {
-    if (cell == CELL_LIBRU_ARITH) return arith_step(a, g, m, masked, old);
-    if (cell == CELL_LIBRU_HARM) return harm_step(a, g, m, masked, old);
-    if (cell == CELL_LIBRU_GEO) return geo_step(a, g, m, old);
+    if (cell == LIBRU_ARITH) return arith_step(a, g, m, masked, old);
+    if (cell == LIBRU_HARM) return harm_step(a, g, m, masked, old);
+    if (cell == LIBRU_GEO) return geo_step(a, g, m, old);
     return ligru_step(a, g, m, old);
 }
 
 INLINE Gradient cell_gradient(const int cell, V a, V g, V m, V before, V dh) {
-    if (cell == CELL_LIBRU_ARITH) return arith_gradient(a, g, m, before, dh);
-    if (cell == CELL_LIBRU_HARM) return harm_gradient(a, g, m, before, dh);
-    if (cell == CELL_LIBRU_GEO) return geo_gradient(a, g, m, before, dh);
+    if (cell == LIBRU_ARITH) return arith_gradient(a, g, m, before, dh);
+    if (cell == LIBRU_HARM) return harm_gradient(a, g, m, before, dh);
+    if (cell == LIBRU_GEO) return geo_gradient(a, g, m, before, dh);
     return ligru_gradient(a, g, m, before, dh);
 }
 
 /* What the recurrent product reads: the state, or log p = -s. */
-INLINE float cell_feedback(const int cell) { return cell == CELL_LIBRU_ARITH ? -1.0f : 1.0f; }
+INLINE float feedback(const int cell) { return cell == LIBRU_ARITH ? -1.0f : 1.0f; }
+
+INLINE void light_start(const int cell, const Work *work, int64_t r) {
+    const Buffers b = buffers_of(work, r);
+    for (int64_t unit = 0; unit < work->job->hidden; unit += LANES) {
+        State state = cell_start(cell, load_some(work->row[r].h0 + unit, work->job->hidden - unit));
+        store(b.fed + unit, state.h * feedback(cell));
+        store(b.extra + unit, state.odds);
+        store(b.other + unit, state.rest);
+    }
+}
+
+/* Leaves the pre-activations in saved. */
+INLINE void light_step(const int cell, const Work *work, int64_t r, int64_t t) {
+    const int64_t hidden = work->job->hidden;
+    const Row *row = &work->row[r];
+    const Buffers b = buffers_of(work, r);
+    const float *wx = at_step(row->wx, t);
+    float *h = at_step(row->h, t), *saved = row->saved.first ? at_step(row->saved, t) : NULL;
+    for (int64_t unit = 0; unit < hidden; unit += LANES) {
+        const int64_t count = MIN(LANES, hidden - unit);
+        V a = load(b.v + unit) + load_some(wx + unit, count);
+        V g = load(b.v + work->width + unit) + load_some(wx + hidden + unit, count);
+        State old = {load(b.fed + unit) * feedback(cell), load(b.extra + unit), load(b.other + unit)};
+        State new = cell_step(cell, a, g, mask_of(row, unit, count), row->mask != NULL, old);
+        store(b.fed + unit, new.h * feedback(cell));
+        store(b.extra + unit, new.odds);
+        store(b.other + unit, new.rest);
+        store_some(h + unit, new.h, count);
+        if (saved) {
+            store_some(saved + unit, a, count);
+            store_some(saved + hidden + unit, g, count);
+        }
+    }
+}
+
+INLINE void light_gradient(const int cell, const Work *work, int64_t r, int64_t t) {
+    const int64_t hidden = work->job->hidden;
+    const Row *row = &work->row[r];
+    const Buffers b = buffers_of(work, r);
+    const float *saved = at_step(row->saved, t), *grad_h = at_step(row->grad_h, t), *before = state_before(row, t);
+    float *grad_wx = at_step(row->grad_wx, t);
+    for (int64_t unit = 0; unit < hidden; unit += LANES) {
+        const int64_t count = MIN(LANES, hidden - unit);
+        V dh = load(b.grad + unit) + load_some(grad_h + unit, count);
+        Gradient gradient =
+            cell_gradient(cell, load_some(saved + unit, count), load_some(saved + hidden + unit, count),
+                          mask_of(row, unit, count), load_some(before + unit, count), dh);
+        store(b.v + unit, gradient.a * feedback(cell));
+        store(b.v + work->width + unit, gradient.g * feedback(cell));
+        store(b.grad + unit, gradient.h);
+        store_some(grad_wx + unit, gradient.a, count);
+        store_some(grad_wx + hidden + unit, gradient.g, count);
+    }
+}
+
+#define LIGHT(name, cell)                                                                                              \
+    static void name##_start(const Work *work, int64_t r) { light_start(cell, work, r); }                              \
+    static void name##_row_step(const Work *work, int64_t r, int64_t t) { light_step(cell, work, r, t); }              \
+    static void name##_row_gradient(const Work *work, int64_t r, int64_t t) { light_gradient(cell, work, r, t); }
+
+LIGHT(ligru, LIGRU)
+LIGHT(arith_libru, LIBRU_ARITH)
+LIGHT(harm_libru, LIBRU_HARM)
+LIGHT(geo_libru, LIBRU_GEO)
 
 #endif
