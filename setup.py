@@ -28,7 +28,7 @@ def core() -> Extension:
         FUSED_CPU.replace("/", ".") + "._core",
         sources=sorted(path.as_posix() for path in Path(FUSED_CPU, "csrc").glob("*.c")),
         depends=sorted(path.as_posix() for path in Path(FUSED_CPU, "csrc").glob("*.h")),
-        extra_compile_args=["-O3", "-std=gnu11", "-fvisibility=hidden", "-Wno-psabi"],
+        extra_compile_args=["-O3", "-g0", "-std=gnu11", "-fvisibility=hidden", "-Wno-psabi"],
         libraries=["m"],
         optional=True,
     )
