@@ -19,7 +19,7 @@ demo: $(VENV)/.installed-demo  ## make the synthetic corpus, train four cells on
 	$(BIN)/asr-ligru demo
 
 test: $(VENV)/.installed-dev  ## run the tests (PYTEST_ARGS="-k audio" picks some)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev  ## check style and formatting
 	$(BIN)/ruff check .

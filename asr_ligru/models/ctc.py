@@ -43,7 +43,7 @@ class CtcModel(nn.Module):
             T' = ceil(T / stack_frames). What stands behind an utterance's end means nothing.
         """
         x, lens = self.stack(self.input_dropout(feats), feat_lens)
-        x, _ = self.encoder(x, lens)
+        x = self.encoder.outputs(x, lens)
         logits = self.head(self.head_dropout(x))
         return torch.log_softmax(logits.float(), dim=-1), lens
 

