@@ -27,6 +27,8 @@ from asr_ligru.safety import printable
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # oneDNN keeps a compiled product for each of 1024 shapes; batches of ever new lengths would fill that with 3 GB.
 os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
+# Large tensors on large pages: a tenth off a training step.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 _VERBS = (demo, train, decode, results, corpora, setup)
 _DESCRIPTION = "Train and use speech recognisers with light gated recurrent units."

@@ -23,9 +23,11 @@ from asr_ligru.data.batching import BatchPlan, EpochBatches
 from asr_ligru.data.dataset import Example, SpeechDataset, collate
 from asr_ligru.decode.greedy import best_paths
 from asr_ligru.models.ctc import CtcModel
+from asr_ligru.nn.ligru import layer_growth
 from asr_ligru.score.wer import score
 from asr_ligru.train import nonfinite
 from asr_ligru.train.corpus import Corpus
+from asr_ligru.train.curves import Curves
 from asr_ligru.train.interrupt import Interrupted, StopRequest
 from asr_ligru.train.loss import ctc_losses, per_token
 from asr_ligru.train.optim import Schedule, build_optimizer
@@ -79,6 +81,7 @@ class AsrBrain(Brain):  # type: ignore[misc]
         self.train_batches = EpochBatches(plan, corpus.train.num_frames)
         self.dev_batches = EpochBatches(plan, corpus.dev.num_frames)
         self.hyps: dict[str, str] = {}  # of the evaluation under way
+        self.curves = Curves(run_dir) if train.tensorboard else None
         self.init_optimizers()
 
     def run(self) -> None:
@@ -186,8 +189,10 @@ class AsrBrain(Brain):  # type: ignore[misc]
         if evaluated:
             metrics |= self.evaluate_dev(valid_set)
             self.schedule.observe(metrics["dev_wer"])
-        metrics["growth"] = getattr(self.modules.model.encoder, "growth", lambda: None)()
+            metrics |= self._growth(valid_set)
         state.metrics.append(metrics)
+        if self.curves is not None:
+            self.curves.add(metrics)
         self.bar.advance_to(self._done(), self._note())
         state.start_epoch(epoch + 1)
         self.save()
@@ -206,6 +211,15 @@ class AsrBrain(Brain):  # type: ignore[misc]
         tokens = sum(map(len, dev.tokens))
         words = score({u.utt_id: u.text for u in dev.utterances}, self.hyps).words
         return {"dev_loss": total / max(1, tokens), "dev_wer": words.errors / words.ref}
+
+    def _growth(self, valid_set: DataLoader[Example]) -> dict[str, list[float]]:
+        """Return, for a LiGRU, how far one step can stretch each layer's state: what rises before it diverges."""
+        model = self.modules.model
+        if self.config.cell.name != "ligru":
+            return {}
+        batch: Batch = next(iter(valid_set))
+        x, lens = model.stack(batch.feats.to(self.device), batch.feat_lens)
+        return {"growth": layer_growth(model.encoder, x, lens)}
 
     def _update(self) -> bool:
         """Clip, step and clear the gradients; False, and no step, when they are not finite."""
