@@ -1,0 +1,55 @@
+"""Signals while a run is under way: the first asks, the second ends, and afterwards all is as before."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from asr_ligru.train.interrupt import Interrupted, StopRequest
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[dict[int, object]]:
+    """Return the handlers of now, and put them back whatever a test does."""
+    before = {s: signal.getsignal(s) for s in SIGNALS}
+    yield dict(before)
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_stop_notes_the_first_signal_and_goes_on(signum: int) -> None:
+    with StopRequest() as stop:
+        assert stop.signum is None
+        os.kill(os.getpid(), signum)
+        assert stop.signum == signum
+
+
+@pytest.mark.parametrize("first", SIGNALS)
+@pytest.mark.parametrize("second", SIGNALS)
+def test_stop_ends_at_the_second_signal_with_its_code(first: int, second: int) -> None:
+    with StopRequest():
+        os.kill(os.getpid(), first)
+        with pytest.raises(SystemExit) as caught:
+            os.kill(os.getpid(), second)
+    assert caught.value.code == 128 + second
+
+
+def test_stop_restores_the_handlers_also_after_an_error(handlers: dict[int, object]) -> None:
+    with StopRequest():
+        assert {s: signal.getsignal(s) for s in SIGNALS} != handlers
+    with pytest.raises(ValueError, match="inside"), StopRequest():
+        raise ValueError("inside")
+    assert {s: signal.getsignal(s) for s in SIGNALS} == handlers
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_ends_with_the_signals_code_and_is_no_ordinary_error(signum: int, code: int) -> None:
+    error = Interrupted(signum)
+    assert error.code == code
+    assert not isinstance(error, Exception)  # so that no handler of errors takes it for one
