@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from asr_ligru.config import Config, CorpusConfig
+from asr_ligru.config import Config, CorpusConfig, FeaturesConfig
 from asr_ligru.data.manifest import read_manifest
 from asr_ligru.data.source import FeatureSource
 from asr_ligru.errors import DataError
+from asr_ligru.features.augment import speed_samples
+from asr_ligru.features.framing import Framing
 from asr_ligru.safety import printable
 from asr_ligru.text.lexicon import Lexicon
 from asr_ligru.text.normalize import normalize
@@ -102,15 +104,18 @@ def load_corpus(
             good, unreadable = source.scan(spoken, fit=name == "train", tick=bar.tick)
         _check_rate(len(unreadable), len(utterances), corpus)
         speed = fastest if name == "train" else 1.0
-        ready[name], short = _tokenise(good, tokenizer, partial(_frames_at, output_length, speed))
+        ready[name], short = _tokenise(good, tokenizer, partial(_frames_at, config.features, output_length, speed))
         bad += [*silent, *unreadable, *short]
         if not ready[name].utterances:
             raise DataError(f"no usable utterance in split {name!r} of {len(utterances)}", fix=_summary(bad))
     return Corpus(ready["train"], ready["dev"], source, tokenizer, lexicon, bad)
 
 
-def _frames_at(output_length: Callable[[int], int], speed: float, num_frames: int) -> int:
-    return output_length(int(num_frames / speed))
+def _frames_at(features: FeaturesConfig, output_length: Callable[[int], int], speed: float, num_frames: int) -> int:
+    """Return the fewest output frames that an utterance of ``num_frames`` gives when spoken ``speed`` times as fast."""
+    framing = Framing.of(features)
+    samples = (num_frames - 1) * framing.shift + framing.window
+    return output_length(framing.num_frames(speed_samples(samples, speed)))
 
 
 def _split_by_text(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[BadUtterance]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import pytest
 import torch
 
 from asr_ligru.compose import compose
+from asr_ligru.data import audio
+from asr_ligru.data.manifest import read_manifest
 from asr_ligru.errors import ConfigError, DataError
 from asr_ligru.train.corpus import Corpus, load_corpus, load_split
 from asr_ligru.train.progress import ProgressBar
-from tests.tiny_corpus import OVERRIDES, write_corpus
+from tests.tiny_corpus import OVERRIDES, SAMPLE_RATE_HZ, say, write_corpus
 
 BARS = partial(ProgressBar, enabled=False, leave=False)
 
@@ -83,6 +86,19 @@ def test_load_transcript_must_fit_at_the_fastest_speed_in_training_only(corpus: 
     edit(corpus, "dev", 0, text=("abcdefgh" * 30)[: frames[1]])
     assert bad(load(corpus, "train.augment.speed=[0.9,1.0]")) == []
     assert bad(load(corpus, "train.augment.speed=[0.9,1.1]")) == [("train-0", "length")]
+
+
+@pytest.mark.parametrize("speed", [1.1, 1.25, 2.0])
+@pytest.mark.parametrize("spare", [0, 40, 79])  # samples after the last window
+def test_load_kept_transcript_fits_the_frames_at_the_fastest_speed(speed: float, spare: int, corpus: Path) -> None:
+    num_samples = 49 * 80 + 200 + spare  # 50 frames
+    audio.write(corpus / "wav" / "train" / "0.wav", say(["ab"] * 2, 1)[:num_samples], SAMPLE_RATE_HZ)
+    text = ("abcdefgh" * 30)[: int(50 / speed)]
+    edit(corpus, "train", 0, text=text, duration=num_samples / SAMPLE_RATE_HZ)
+    found = load(corpus, f"train.augment.speed=[{speed}]")
+    fewest = 1 + (math.ceil((num_samples - spare) / speed) - 200) // 80
+    assert len(found.source.feats(read_manifest(corpus / "train.jsonl")[0], speed)) >= fewest
+    assert bad(found) == ([] if fewest >= len(text) else [("train-0", "length")])
 
 
 def test_load_empty_transcript_is_left_out_of_training_and_kept_for_decisions(corpus: Path) -> None:
