@@ -101,4 +101,4 @@ def test_load_unpickles_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     folder = write_model(tmp_path)
     for owner, name in ((torch, "load"), (pickle, "load"), (pickle, "loads"), (pickle, "Unpickler")):
         monkeypatch.setattr(owner, name, refuse)
-    load_model(folder)
+    assert load_model(folder).config == CONFIG
