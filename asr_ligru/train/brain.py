@@ -7,6 +7,7 @@ stops before the update; an epoch can be continued at any batch with the same bi
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -37,6 +38,8 @@ from asr_ligru.typing import Batch
 
 torchaudio_import.ensure()
 from speechbrain.core import Brain, Stage  # noqa: E402  (after torchaudio can be imported)
+
+logging.getLogger("speechbrain").setLevel(logging.WARNING)  # importing it turns its chatter on
 
 Predictions = tuple[Tensor, Tensor]
 

@@ -88,7 +88,9 @@ def _make(out: Path, seed: int, minutes: dict[str, float], parameters: dict[str,
     atomic_write(out / "lexicon.txt", lexicon)
     taken: set[str] = set()
     steps = 2 * sum(len(VARIANTS[split]) for split in _SPLITS)
-    with tqdm(total=steps, desc="demo corpus", unit="voice", file=sys.stderr) as bar:
+    with tqdm(
+        total=steps, desc="demo corpus", unit="voice", file=sys.stderr, mininterval=0.1 if sys.stderr.isatty() else 10
+    ) as bar:
         for split in _SPLITS:
             _make_split(out, split, seed, 60 * minutes[split], taken, bar)
     stamp.finish(out, parameters, espeak_ng=version)
