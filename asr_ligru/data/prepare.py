@@ -22,6 +22,9 @@ from asr_ligru.typing import BadUtterance, Utterance
 CORPORA = ("demo", "an4", "fsdd", "yesno", "mini_librispeech")  # the closed table: preparing runs a recipe's code
 
 
+_UNKNOWN_S = 0.01  # of a file that cannot be read, in the splits that keep it
+
+
 @dataclass(frozen=True)
 class SplitCount:
     """How much a split holds."""
@@ -63,9 +66,9 @@ class Preparation:
         for download in self.downloads:
             lines += [f"sha256 {download.sha256}", f"  {download.check}", f"  {download.url}"]
         for bad in self.left_out[:5]:
-            lines.append(printable(f"left out: {bad.utt_id or bad.path}: {bad.reason}"))
+            lines.append(printable(f"unusable: {bad.utt_id or bad.path}: {bad.reason}"))
         if self.left_out:
-            lines.append(f"{len(self.left_out)} left out, all in {self.out / 'bad_utterances.jsonl'}")
+            lines.append(f"{len(self.left_out)} unusable, all in {self.out / 'bad_utterances.jsonl'}")
         return "\n".join(lines)
 
 
@@ -112,7 +115,10 @@ def prepare_corpus(
 
 
 def _measured(listing: Listing, tick: Callable[[], object]) -> Listing:
-    """Return the listing with durations; utterances whose audio is unusable are moved to ``left_out``."""
+    """Return the listing with durations; utterances whose audio is unusable are recorded in ``left_out``.
+
+    Training goes on without them. Other splits keep them, so that each counts as words not recognised.
+    """
     durations: dict[Path, float] = {}  # a corpus may have several splits over the same files
     failures: dict[Path, BadUtterance] = {}
     for utterance in itertools.chain.from_iterable(listing.splits.values()):
@@ -124,11 +130,15 @@ def _measured(listing: Listing, tick: Callable[[], object]) -> Listing:
                 failures[path] = BadUtterance(utterance.utt_id, "prepare", error.what, str(path))
         tick()
     splits = {
-        split: [_with_duration(u, durations) for u in utterances if u.audio_path not in failures]
+        split: [
+            _with_duration(u, durations)
+            for u in utterances
+            if u.audio_path not in failures or split.rpartition("/")[2] != "train"
+        ]
         for split, utterances in listing.splits.items()
     }
     left_out = [*listing.left_out, *failures.values()]
-    if not any(splits.values()):
+    if not durations and failures:
         examples = "; ".join(printable(f"{bad.path}: {bad.reason}") for bad in left_out[:3])
         raise DataError(f"no usable utterance in the corpus, {len(left_out)} left out: {examples}")
     return replace(listing, splits=splits, left_out=left_out)
@@ -140,7 +150,7 @@ def _measure(path: Path) -> float:
 
 def _with_duration(utterance: Utterance, durations: dict[Path, float]) -> Utterance:
     whole = utterance.duration_s == TO_MEASURE
-    return replace(utterance, duration_s=durations[utterance.audio_path]) if whole else utterance
+    return replace(utterance, duration_s=durations.get(utterance.audio_path, _UNKNOWN_S)) if whole else utterance
 
 
 def _write(name: str, out: Path, listing: Listing, downloads: list[Download]) -> Preparation:

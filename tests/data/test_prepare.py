@@ -65,7 +65,18 @@ def test_prepare_one_bad_file_is_recorded_and_the_rest_is_kept(yesno: Path, tmp_
     assert set(records) == {"0_0_0_1", "hello"}
     assert records["0_0_0_1"]["reason"].startswith("truncated")
     assert records["0_0_0_1"]["path"] == str(yesno / "0_0_0_1.wav")
-    assert "2 left out" in report.render()
+    assert "2 unusable" in report.render()
+
+
+def test_prepare_bad_test_file_stays_in_the_test_set(yesno: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare_corpus("yesno", yesno, out)
+    victim = read_manifest(out / "test.jsonl")[0]
+    victim.audio_path.write_bytes(b"RIFF")
+    report = prepare_corpus("yesno", yesno, out)
+    kept = read_manifest(out / "test.jsonl")[0]
+    assert (kept.utt_id, kept.text) == (victim.utt_id, victim.text)
+    assert {bad.utt_id for bad in report.left_out} == {victim.utt_id}
 
 
 def test_prepare_twice_writes_the_same_bytes(yesno: Path, tmp_path: Path) -> None:
