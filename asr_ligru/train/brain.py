@@ -255,4 +255,11 @@ class AsrBrain(Brain):  # type: ignore[misc]
         return f"loss {state.loss_sum / max(1, state.loss_count):.3f}{wer}"
 
     def _loader(self, dataset: SpeechDataset, batches: EpochBatches) -> DataLoader[Example]:
-        return DataLoader(dataset, batch_sampler=batches, collate_fn=collate, num_workers=self.config.train.num_workers)
+        # A generator of its own: each start of a loader draws from it, and a resumed epoch starts once more.
+        return DataLoader(
+            dataset,
+            batch_sampler=batches,
+            collate_fn=collate,
+            num_workers=self.config.train.num_workers,
+            generator=torch.Generator(),
+        )
