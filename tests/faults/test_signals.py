@@ -99,7 +99,7 @@ def test_train_asked_to_stop_saves_ends_with_the_signals_code_and_is_finished_bi
 
 
 def test_train_killed_twice_at_random_moments_is_finished_bitwise(corpus: Path, unbroken: Path, tmp_path: Path) -> None:
-    kill_and_compare(0, 2, corpus, tmp_path, unbroken)
+    assert_survives_kills(0, 2, corpus, tmp_path, unbroken)
 
 
 @pytest.mark.fuzz
@@ -107,7 +107,7 @@ def test_train_killed_twice_at_random_moments_is_finished_bitwise(corpus: Path, 
 def test_train_killed_often_at_random_moments_is_finished_bitwise(
     seed: int, corpus: Path, unbroken: Path, tmp_path: Path
 ) -> None:
-    kill_and_compare(seed, 4, corpus, tmp_path, unbroken)
+    assert_survives_kills(seed, 4, corpus, tmp_path, unbroken)
 
 
 @pytest.mark.fuzz
@@ -121,7 +121,7 @@ def test_train_stopped_after_any_update_is_finished_bitwise(
     assert_equal_runs(tmp_path, unbroken)
 
 
-def kill_and_compare(seed: int, times: int, corpus: Path, run_dir: Path, unbroken: Path) -> None:
+def assert_survives_kills(seed: int, times: int, corpus: Path, run_dir: Path, unbroken: Path) -> None:
     """Kill a run so many times, each time soon after a random update, then finish it."""
     rng = random.Random(seed)
     for _ in range(times):
