@@ -11,7 +11,7 @@ from tqdm import tqdm
 from asr_ligru.config import CorpusConfig
 from asr_ligru.data import audio
 from asr_ligru.decode.run import Timing, decode_utterances
-from asr_ligru.errors import DataError
+from asr_ligru.errors import DataError, EnvironmentError_
 from asr_ligru.models.load import LoadedModel
 from asr_ligru.typing import Hypothesis, Utterance
 
@@ -41,6 +41,7 @@ def decode_files(
         for start in range(0, len(files), _AT_ONCE):
             opened = [_open(path) for path in files[start : start + _AT_ONCE]]
             good = [u for u in opened if isinstance(u, Utterance)]
+            bar.update(len(opened) - len(good))
             done, cost = decode_utterances(
                 model, good, reading=reading, batch_frames=batch_frames, tick=lambda: bar.update(1)
             )
@@ -64,5 +65,5 @@ def _expand(path: Path) -> list[Path]:
 def _open(path: Path) -> Utterance | Hypothesis:
     try:
         return Utterance(str(path), path, audio.probe(path).duration_s, "")
-    except DataError as error:
+    except (DataError, EnvironmentError_) as error:  # the second: an extra that this format needs
         return Hypothesis(str(path), "", status=error.what)

@@ -39,7 +39,7 @@ from asr_ligru.typing import Batch
 torchaudio_import.ensure()
 from speechbrain.core import Brain, Stage  # noqa: E402  (after torchaudio can be imported)
 
-logging.getLogger("speechbrain").setLevel(logging.WARNING)  # importing it turns its chatter on
+logging.getLogger("speechbrain.core").setLevel(logging.WARNING)  # importing it turns its chatter on
 
 Predictions = tuple[Tensor, Tensor]
 

@@ -74,7 +74,11 @@ def load_split(corpus: CorpusConfig, name: str) -> list[Utterance]:
 
 
 def load_corpus(
-    config: Config, cache_dir: Path | None, output_length: Callable[[int], int], bars: Callable[[str, int], ProgressBar]
+    config: Config,
+    cache_dir: Path | None,
+    output_length: Callable[[int], int],
+    bars: Callable[[str, int], ProgressBar],
+    bad: list[BadUtterance],
 ) -> Corpus:
     """Load, check and index the training and development sets.
 
@@ -83,6 +87,7 @@ def load_corpus(
         cache_dir: where raw features are kept.
         output_length: frames of the model's output for so many frames of features.
         bars: makes a progress bar from a label and a total.
+        bad: gets a record of each utterance left out, also when an error is raised.
 
     Raises:
         DataError: texts with characters outside the inventory, too many unusable utterances, or none left.
@@ -95,19 +100,19 @@ def load_corpus(
     texts = [u.text for u in splits["train"] if u.text]
     tokenizer = build_tokenizer(config.tokens, texts, lexicon)
     fastest = max((1.0, *config.train.augment.speed))
-    bad: list[BadUtterance] = []
     ready = {}
     for name, everything in splits.items():
         utterances = everything[:limit]
         spoken, silent = _split_by_text(utterances) if name == "train" else (utterances, [])
         with bars(f"reading {name}", len(spoken)) as bar:
             good, unreadable = source.scan(spoken, fit=name == "train", tick=bar.tick)
-        _check_rate(len(unreadable), len(utterances), corpus)
+        bad += [*silent, *unreadable]
+        _check_rate(unreadable, len(utterances), corpus)
         speed = fastest if name == "train" else 1.0
         ready[name], short = _tokenise(good, tokenizer, partial(_frames_at, config.features, output_length, speed))
-        bad += [*silent, *unreadable, *short]
-        if not ready[name].utterances:
-            raise DataError(f"no usable utterance in split {name!r} of {len(utterances)}", fix=_summary(bad))
+        bad += short
+        if not any(u.text for u in ready[name].utterances):
+            raise DataError(f"no usable utterance with words in split {name!r} of {len(utterances)}", fix=_summary(bad))
     return Corpus(ready["train"], ready["dev"], source, tokenizer, lexicon, bad)
 
 
@@ -142,11 +147,12 @@ def _tokenise(
     return split, short
 
 
-def _check_rate(unreadable: int, total: int, corpus: CorpusConfig) -> None:
+def _check_rate(unreadable: Sequence[BadUtterance], total: int, corpus: CorpusConfig) -> None:
     # One is always borne: a single bad file must not cost a small corpus its run.
-    if unreadable > max(1, corpus.max_bad_rate * total):
+    if len(unreadable) > max(1, corpus.max_bad_rate * total):
+        first = printable(f"{unreadable[0].utt_id}: {unreadable[0].reason}")
         raise DataError(
-            f"{unreadable} of {total} utterances are unusable, allowed are {corpus.max_bad_rate:.2%}",
+            f"{len(unreadable)} of {total} utterances are unusable, allowed are {corpus.max_bad_rate:.2%}; {first}",
             where="corpus.max_bad_rate",
             fix=f"asr-ligru validate {corpus.dir}; repair the files or raise the limit",
         )

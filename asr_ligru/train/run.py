@@ -29,6 +29,7 @@ from asr_ligru.train.lock import run_lock
 from asr_ligru.train.progress import ProgressBar
 from asr_ligru.train.snapshot import flatten_optimizer, restore_optimizer, rng_state, set_rng_state
 from asr_ligru.train.state import RunState
+from asr_ligru.typing import BadUtterance
 
 log = logging.getLogger(__name__)
 
@@ -153,13 +154,16 @@ def _load(run: Run) -> Corpus:
     config = run.config
     cache = Path(config.corpus.dir) / "features" if config.features.cache else None
     bars = partial(ProgressBar, enabled=config.train.progress, leave=False)
-    corpus = load_corpus(config, cache, StackFrames(config.model.stack_frames).output_length, bars)
-    write_bad_utterances(run.dir / "bad_utterances.jsonl", corpus.bad)
-    if corpus.bad:
-        first = corpus.bad[0]
+    bad: list[BadUtterance] = []
+    try:
+        corpus = load_corpus(config, cache, StackFrames(config.model.stack_frames).output_length, bars, bad)
+    finally:
+        write_bad_utterances(run.dir / "bad_utterances.jsonl", bad)
+    if bad:
+        first = bad[0]
         log.warning(
             "%d utterances left out, such as %s (%s); all in %s",
-            len(corpus.bad), first.utt_id, first.reason, run.dir / "bad_utterances.jsonl",
+            len(bad), first.utt_id, first.reason, run.dir / "bad_utterances.jsonl",
         )  # fmt: skip
     return corpus
 

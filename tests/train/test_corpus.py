@@ -30,7 +30,7 @@ def corpus(tmp_path: Path) -> Path:
 
 def load(corpus: Path, *more: str, stack: int = 1) -> Corpus:
     config = compose([*OVERRIDES, f"corpus.dir={corpus}", *more])
-    return load_corpus(config, None, lambda frames: -(-frames // stack), BARS)
+    return load_corpus(config, None, lambda frames: -(-frames // stack), BARS, [])
 
 
 def edit(corpus: Path, split: str, number: int, **keys: Any) -> None:
