@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-CELLS = ("ligru", "libru", "gru", "lstm")
+CELLS = ("ligru", "libru", "gru_bn", "lstm_bn")
 
 
 def add_to(verbs: Any) -> None:

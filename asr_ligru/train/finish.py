@@ -61,11 +61,22 @@ def score_and_record(
         "skipped_batches": state.skipped,
         "commit": source_commit(),
         "command": command,
-        "hardware": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
+        "hardware": hardware(config.train.device),
         "status": "done",
         "synthetic": config.corpus.name == "demo",
     }
     atomic_write(run_dir / "run.json", json.dumps(record, indent=1, ensure_ascii=False))
+
+
+def hardware(device: str) -> str:
+    """Return the processor's name, or the GPU's when ``device`` may be one, with the number of threads."""
+    if device != "cpu" and torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    threads = torch.get_num_threads()
+    return f"{names[0] if names else platform.machine()}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def write_scores(folder: Path, utterances: Sequence[Utterance], hyps: Sequence[Hypothesis], profile: str) -> None:
