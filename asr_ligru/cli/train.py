@@ -16,7 +16,7 @@ _EPILOG = """
 examples:
   asr-ligru train recipe=an4_ctc_ligru
   asr-ligru train recipe=an4_ctc cell=libru seed=2 train.lr=2e-3
-  asr-ligru train -m recipe=an4_ctc cell=ligru,libru,gru,lstm seed=1,2,3
+  asr-ligru train -m recipe=an4_ctc cell=ligru,libru,gru_bn,lstm_bn seed=1,2,3
   asr-ligru train recipe=an4_ctc debug=smoke
 
 The same command again goes on where it stopped. `asr-ligru ls` lists the groups and
