@@ -149,7 +149,7 @@ def test_load_bears_one_unreadable_file_and_not_two(corpus: Path) -> None:
 def test_load_split_without_a_usable_utterance_says_why(corpus: Path) -> None:
     for number in range(6):
         edit(corpus, "dev", number, text="ab" * 400)
-    with pytest.raises(DataError, match="no usable utterance in split 'dev' of 6") as caught:
+    with pytest.raises(DataError, match="no usable utterance with words in split 'dev' of 6") as caught:
         load(corpus)
     assert "6 x length" in caught.value.fix
 
