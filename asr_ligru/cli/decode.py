@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from pathlib import Path
@@ -39,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from asr_ligru.models.load import load_model
     from asr_ligru.safety import printable
 
+    logging.getLogger("asr_ligru").setLevel(logging.WARNING)  # which backend runs is of no interest here
     model = load_model(options.model)
     show_bar = not options.quiet and sys.stderr.isatty()
     hyps, timing = decode_files(model, options.audio, batch_frames=options.batch_frames, show_bar=show_bar)

@@ -42,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
     """Train; a failed run of a sweep does not stop the others, and its exit code is kept."""
     from asr_ligru.compose import Launch, launch
     from asr_ligru.score.commands import report_folder
+    from asr_ligru.train.interrupt import Interrupted
     from asr_ligru.train.run import train
 
     arguments = [*options.overrides]
@@ -60,7 +61,11 @@ def run(options: argparse.Namespace) -> int:
             failures.append(error)
             print(f"{printable(str(error))}\n  run: {found.config.exp_dir}", file=sys.stderr)
 
-    launch(arguments, one)
+    try:
+        launch(arguments, one)
+    except Interrupted:
+        print("stopped after a checkpoint; the same command goes on from there", file=sys.stderr)
+        raise
     if folders:
         print(report_folder(folders[0] if len(folders) == 1 else folders[0].parent, color=in_color()), end="")
     return max((e.exit_code for e in failures), default=0)

@@ -58,14 +58,16 @@ def decode_utterances(
     timing = Timing()
     started = time.monotonic()
     hyps: dict[int, Hypothesis] = {}
-    feats: dict[int, Tensor] = {}
+    raws: dict[int, Tensor] = {}
     for index, utterance in enumerate(utterances):
         try:
-            feats[index] = _read(model, utterance, reading or model.config.corpus)
+            raws[index] = _read(model, utterance, reading or model.config.corpus)
             timing.audio_s += utterance.duration_s
         except DataError as error:
             hyps[index] = Hypothesis(utterance.utt_id, "", status=error.what)
             tick()
+    model.frontend.add_speakers((utterances[i].speaker, raw) for i, raw in raws.items())
+    feats = {i: model.frontend(raw, utterances[i].speaker) for i, raw in raws.items()}
     order = list(feats)
     plan = BatchPlan(batch_frames, max_batch_size=64)
     for batch in plan.batches([len(feats[i]) for i in order], epoch=0):
@@ -93,4 +95,4 @@ def _read(model: LoadedModel, utterance: Utterance, reading: CorpusConfig) -> Te
         channel=reading.channel,
         max_seconds=reading.max_seconds,
     )
-    return model.feats(wav, utterance.speaker)
+    return model.frontend.extract(wav)

@@ -91,7 +91,7 @@ def _curves(rows: Sequence[Row], colors: dict[str, int]) -> Markup:
             except DataError as error:
                 problems.append(_problem(error))
     drawn = [one for one in series if any(y > 0 for _, y in one.points)]
-    chart = [line_chart(drawn, "epoch", "WER of the development set, %")] if drawn else []
+    chart = [line_chart(drawn, "epoch", "WER of the development set, %, logarithmic")] if drawn else []
     return element("figure", *chart, *problems)
 
 

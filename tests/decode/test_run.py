@@ -125,3 +125,15 @@ def test_decode_feats_gives_text_and_score_of_each(model: LoadedModel, utterance
 def test_timing_real_time_factor_is_work_for_each_second_of_audio() -> None:
     assert Timing(audio_s=8.0, wall_s=2.0).rtf == 0.25
     assert Timing(audio_s=0.0, wall_s=2.0).rtf == 0.0
+
+
+def test_decode_with_speaker_statistics_takes_them_over_all_of_a_speaker(
+    utterances: list[Utterance], tmp_path: Path
+) -> None:
+    config = replace(CONFIG, features=replace(CONFIG.features, cmvn="speaker"))
+    model = load_model(write_model(tmp_path / "model", config))
+    of_one = [replace(u, speaker="someone") for u in utterances]
+    raws = [model.frontend.extract(audio.read(u.audio_path)) for u in of_one]
+    decode_utterances(model, of_one)
+    every_frame = torch.cat([model.frontend(raw, "someone") for raw in raws])
+    torch.testing.assert_close(every_frame.mean(0), torch.zeros(every_frame.shape[1]), atol=1e-4, rtol=0.0)
