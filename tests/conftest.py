@@ -11,6 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from asr_ligru import torchaudio_import
+
+torchaudio_import.ensure()  # before a test file imports torchaudio or speechbrain by itself
+torch.set_num_threads(1)  # small tensors gain nothing from more, and lose a lot on a busy machine
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
