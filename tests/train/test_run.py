@@ -188,9 +188,9 @@ def test_train_with_another_sample_rate_names_both(corpus: Path, tmp_path: Path)
     assert "8000" in (tmp_path / "bad_utterances.jsonl").read_text(encoding="utf-8")
 
 
-def test_train_with_a_nan_loss_stops_before_the_update(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def third_loss_nan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the loss of the third batch NaN."""
     plain, seen = brain_module.ctc_losses, []
 
     def losses(*args: Any) -> torch.Tensor:
@@ -198,22 +198,18 @@ def test_train_with_a_nan_loss_stops_before_the_update(
         return plain(*args) * (float("nan") if len(seen) == 3 else 1.0)
 
     monkeypatch.setattr(brain_module, "ctc_losses", losses)
+
+
+@pytest.mark.usefixtures("third_loss_nan")
+def test_train_with_a_nan_loss_stops_before_the_update(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match=r"update 3 .*(?s:.*)sligru"):
         train(config(corpus, tmp_path))
     record = json.loads((tmp_path / "nonfinite-step-3.json").read_text(encoding="utf-8"))
     assert {u["loss"] for u in record["utterances"]} == {"nan"}
 
 
-def test_train_with_an_allowed_nan_skips_it_and_counts(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain, seen = brain_module.ctc_losses, []
-
-    def losses(*args: Any) -> torch.Tensor:
-        seen.append(1)
-        return plain(*args) * (float("nan") if len(seen) == 3 else 1.0)
-
-    monkeypatch.setattr(brain_module, "ctc_losses", losses)
+@pytest.mark.usefixtures("third_loss_nan")
+def test_train_with_an_allowed_nan_skips_it_and_counts(corpus: Path, tmp_path: Path) -> None:
     run_dir = train(config(corpus, tmp_path, "train.max_nonfinite=1"))
     assert json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["skipped_batches"] == 1
     assert all(t.isfinite().all() for t in tensors_and_metrics(run_dir)[0].values())
