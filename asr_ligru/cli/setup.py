@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def run_ls(options: argparse.Namespace) -> int:
     for group in groups:
         print(f"{group}=")
         for name in choices(group):
-            print(f"  {name:18} {_comment(resources.folder('conf') / group / f'{name}.yaml')}".rstrip())
+            print(f"  {name:22} {_comment(resources.folder('conf') / group / f'{name}.yaml')}".rstrip())
     return 0
 
 
@@ -67,4 +68,4 @@ def run_cp(options: argparse.Namespace) -> int:
 def _comment(path: Path) -> str:
     lines = path.read_text(encoding="utf-8").splitlines()
     comments = [line.lstrip("# ").strip() for line in lines if line.startswith("#") and "@package" not in line]
-    return comments[0][:58] if comments else ""
+    return textwrap.shorten(comments[0], 54, placeholder=" ...") if comments else ""
