@@ -1,0 +1,1 @@
+"""GMM-HMMs without Kaldi: mixtures, topology, training, alignment and trees."""
