@@ -54,7 +54,7 @@ def recurrence(
 
     Raises:
         ConfigError: ``backend`` is unknown or cannot run this case; the message says why.
-        ValueError: shapes do not fit together.
+        ValueError: shapes, dtypes or devices do not fit together.
     """
     directions, batch_size, _, width = wx.shape
     _check_shapes(directions, batch_size, width == u.shape[1], u, h0, mask)
@@ -92,7 +92,7 @@ def packed(
 
     Raises:
         ConfigError: ``backend`` is unknown or cannot run this case; the message says why.
-        ValueError: shapes do not fit together.
+        ValueError: shapes, dtypes or devices do not fit together.
     """
     directions, gates = packing.directions, u.shape[1]
     fits = wx.shape in ((packing.num_valid, gates), (packing.num_valid, directions * gates))
@@ -129,6 +129,7 @@ def _prepare(
     cell: str, backend: str, wx: Tensor, u: Tensor, h0: Tensor, mask: Tensor | None
 ) -> tuple[str, tuple[Tensor, Tensor, Tensor, Tensor | None]]:
     """Return the backend and its inputs in one precision, float32 at least."""
+    _check_types({"wx": wx, "u": u, "h0": h0, "mask": mask})
     dtype = torch.promote_types(torch.promote_types(wx.dtype, u.dtype), torch.float32)
     inputs = wx.to(dtype), u.to(dtype), h0.to(dtype), None if mask is None else mask.to(dtype)
     return _choose(cell, backend, wx.device.type, dtype), inputs
@@ -172,3 +173,13 @@ def _check_shapes(directions: int, batch_size: int, wx_fits: bool, u: Tensor, h0
             f"shape of {' and '.join(wrong)} does not fit {directions} directions, {batch_size} sequences and weights "
             f"u {tuple(u.shape)}; the initial state is {tuple(h0.shape)}"
         )
+
+
+def _check_types(inputs: dict[str, Tensor | None]) -> None:
+    tensors = {name: x for name, x in inputs.items() if x is not None}
+    devices, found = {x.device for x in tensors.values()}, ", ".join(f"{n} on {x.device}" for n, x in tensors.items())
+    if len(devices) > 1:
+        raise ValueError(f"all inputs of a recurrence must be on one device, got {found}")
+    wrong = [f"{name} {x.dtype}" for name, x in tensors.items() if not x.is_floating_point()]
+    if wrong:
+        raise ValueError(f"inputs of a recurrence must be floating-point numbers, got {' and '.join(wrong)}")

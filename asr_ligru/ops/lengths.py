@@ -19,8 +19,10 @@ def check(lens: Tensor, batch_size: int, num_frames: int) -> None:
         num_frames: T, frames of the padded batch.
 
     Raises:
-        ValueError: wrong shape or dtype, or a length outside [1, T].
+        ValueError: no sequences, wrong shape or dtype, or a length outside [1, T].
     """
+    if batch_size == 0:
+        raise ValueError("a batch must have at least 1 sequence, got 0")
     if lens.dtype != torch.int64 or lens.shape != (batch_size,):
         raise ValueError(f"lens must be int64 of shape ({batch_size},), got {lens.dtype} of {tuple(lens.shape)}")
     shortest, longest = (int(x) for x in lens.aminmax())

@@ -42,8 +42,10 @@ class Packing:
         """(B, T, F) to (N, F).
 
         Raises:
-            ValueError: ``x`` is not the batch that the lengths are of.
+            ValueError: ``x`` is not the batch that the lengths are of, or is on another device.
         """
+        if x.device != self.lens.device:
+            raise ValueError(f"the batch must be on {self.lens.device} like its lengths, got {x.device}")
         if x.shape[:2] != (len(self.lens), self.num_frames):
             raise ValueError(f"lens must be one for each of {len(x)} sequences, got {len(self.lens)}")
         return x.flatten(0, 1) if self.full else x[self._sequence, self._frame]

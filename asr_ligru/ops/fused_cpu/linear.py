@@ -29,11 +29,34 @@ def linear(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
 
     Returns:
         (..., O). Gradients flow to all three.
+
+    Raises:
+        ValueError: input and weights differ in F, dtype or device.
     """
+    check(x, w)
     if not _float32_on_cpu(x, w) or not _onednn():
         return F.linear(x, w, b)
     y: Tensor = _Linear.apply(x, w, b)  # type: ignore[no-untyped-call]
     return y
+
+
+def check(x: Tensor, w: Tensor) -> None:
+    """Check that an input goes with the weights it is to be multiplied with.
+
+    Args:
+        x: (..., F) input.
+        w: (O, F) weights.
+
+    Raises:
+        ValueError: they differ in F, in device, or in dtype where autocast does not make it one.
+    """
+    if x.shape[-1] != w.shape[-1]:
+        raise ValueError(f"the input must have {w.shape[-1]} features, got {x.shape[-1]} in {tuple(x.shape)}")
+    if x.device != w.device:
+        raise ValueError(f"the input must be on {w.device} like the weights, got {x.device}")
+    cast = torch.is_autocast_enabled(x.device.type) and x.is_floating_point()
+    if x.dtype != w.dtype and not cast:
+        raise ValueError(f"the input must be {w.dtype} like the weights, got {x.dtype}")
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:

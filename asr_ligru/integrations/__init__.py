@@ -1,0 +1,1 @@
+"""Cells and data for other toolkits."""
