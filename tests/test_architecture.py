@@ -286,5 +286,5 @@ def test_tests_mirror_the_package() -> None:
 def test_texts_name_no_folder_of_one_machine() -> None:
     folders = ("asr_ligru", "conf", "recipes", "tests", "tools", "docs", ".ci")
     paths = [*ROOT.glob("*"), *(path for folder in folders for path in (ROOT / folder).rglob("*"))]
-    texts = [path for path in paths if path.is_file() and path.suffix in TEXT_SUFFIXES]
+    texts = [path for path in paths if path.is_file() and path.suffix in TEXT_SUFFIXES and path.name != ".git"]
     check_none(str(path) for path in texts if "/" + "work/" in path.read_text(encoding="utf-8", errors="replace"))

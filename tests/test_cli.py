@@ -130,4 +130,5 @@ def test_sweep_goes_on_after_a_failed_run_and_keeps_its_code(
     captured = capsys.readouterr()
     assert code == 2
     assert "lexicon" in captured.err
+    assert "\n  fix: " in captured.err  # a message of several lines stays one
     assert "char" in captured.out

@@ -20,7 +20,7 @@ from asr_ligru import __version__
 from asr_ligru.cli import corpora, decode, demo, results, setup, train
 from asr_ligru.errors import AsrLigruError, EnvironmentError_
 from asr_ligru.registry import nearest
-from asr_ligru.safety import printable
+from asr_ligru.safety import printable, printable_lines
 
 # Read once, when torch is imported, which no verb has done yet.
 # Threads that spin while they wait make two-thread training a hundred times slower beside one other busy process.
@@ -83,7 +83,7 @@ def _fail(error: AsrLigruError, with_traceback: bool) -> int:
     if with_traceback:
         traceback.print_exception(error)
     else:
-        print("\n".join(printable(line) for line in str(error).splitlines()), file=sys.stderr)
+        print(printable_lines(str(error)), file=sys.stderr)
     return error.exit_code
 
 

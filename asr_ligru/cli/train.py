@@ -10,7 +10,7 @@ from typing import Any
 
 from asr_ligru.cli.results import in_color
 from asr_ligru.errors import AsrLigruError
-from asr_ligru.safety import printable
+from asr_ligru.safety import printable_lines
 
 _EPILOG = """
 examples:
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
             if not options.multirun:
                 raise
             failures.append(error)
-            print(f"{printable(str(error))}\n  run: {found.config.exp_dir}", file=sys.stderr)
+            print(f"{printable_lines(str(error))}\n  run: {found.config.exp_dir}", file=sys.stderr)
 
     try:
         launch(arguments, one)

@@ -7,6 +7,16 @@ through ``atomic_write``, every JSON file that is read back through ``read_json`
 
 from asr_ligru.safety.archive import Limits, safe_extract
 from asr_ligru.safety.files import atomic_write, read_json, sha256_file
-from asr_ligru.safety.text import csv_cell, csv_text, printable
+from asr_ligru.safety.text import csv_cell, csv_text, printable, printable_lines
 
-__all__ = ["Limits", "atomic_write", "csv_cell", "csv_text", "printable", "read_json", "safe_extract", "sha256_file"]
+__all__ = [
+    "Limits",
+    "atomic_write",
+    "csv_cell",
+    "csv_text",
+    "printable",
+    "printable_lines",
+    "read_json",
+    "safe_extract",
+    "sha256_file",
+]

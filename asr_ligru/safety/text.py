@@ -19,6 +19,11 @@ def printable(text: str) -> str:
     return _HARMFUL.sub(_escape, text)
 
 
+def printable_lines(text: str) -> str:
+    """Return ``text`` with each line made printable and the ends of lines kept."""
+    return "\n".join(printable(line) for line in text.splitlines())
+
+
 def _escape(match: re.Match[str]) -> str:
     code = ord(match.group())
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
