@@ -1,0 +1,187 @@
+"""Training of a GMM-HMM by Viterbi alignments: align now and then, update always, let the mixtures grow."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from asr_ligru.hmm.align import Aligner, Transcript
+from asr_ligru.hmm.alignment import Alignment
+from asr_ligru.hmm.diag_gmm import DiagGmm, GmmStats
+from asr_ligru.hmm.gmm_set import GmmSet
+from asr_ligru.hmm.gmm_update import UpdateOptions, split, split_targets, update
+from asr_ligru.hmm.model import AcousticModel
+from asr_ligru.hmm.topology import Topology, Transitions
+from asr_ligru.hmm.tree import ContextTree
+
+log = logging.getLogger(__name__)
+
+_CHUNK_FRAMES = 100_000  # accumulated at a time
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long a stage trains and how its mixtures grow.
+
+    Attributes:
+        iterations: updates.
+        realign: iterations, from 0 on, before which the frames are aligned anew.
+        num_gauss: Gaussians of all tied states together in the end.
+        grow_until: the iteration after which they are that many.
+        power: a tied state's share of them grows with ``occupancy ** power``.
+        first_min_occupancy: frames that a Gaussian needs in the first update.
+    """
+
+    iterations: int
+    realign: tuple[int, ...]
+    num_gauss: int
+    grow_until: int
+    power: float = 0.25
+    first_min_occupancy: float = 10.0
+
+    def gauss_at(self, iteration: int, num_pdfs: int) -> int:
+        """Return how many Gaussians the model may have after an iteration."""
+        grown = min(iteration, self.grow_until) / max(self.grow_until, 1)
+        return int(num_pdfs + max(self.num_gauss - num_pdfs, 0) * grown)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a stage stands: handed to whoever watches the training after each iteration.
+
+    Attributes:
+        stage: its name.
+        iteration: finished iterations, from 1 on.
+        iterations: of the stage.
+        log_like: mean log-likelihood of a frame given its tied state, nats.
+        num_gauss: Gaussians of the model.
+        unaligned: utterances without an alignment.
+    """
+
+    stage: str
+    iteration: int
+    iterations: int
+    log_like: float
+    num_gauss: int
+    unaligned: int
+
+
+Watch = Callable[[Progress], object]
+
+
+@dataclass
+class TrainingState:
+    """What changes while a stage trains.
+
+    Attributes:
+        model: the acoustic model.
+        feats: (T, D) of each utterance.
+        alignments: of each utterance; None where it has none yet, or cannot be aligned.
+    """
+
+    model: AcousticModel
+    feats: list[Tensor]
+    alignments: list[Alignment | None]
+
+    def aligned(self) -> tuple[list[int], Tensor, Tensor]:
+        """Return the utterances with an alignment, their frames (N, D) and the tied states (N,) of these."""
+        indices = [i for i, alignment in enumerate(self.alignments) if alignment is not None]
+        pdfs = [a.pdfs(self.model.tree) for a in self.alignments if a is not None]
+        return indices, torch.cat([self.feats[i] for i in indices]), torch.cat(pdfs)
+
+
+Hook = Callable[[TrainingState], None]
+
+
+def flat_start(feats: list[Tensor], transcripts: Sequence[Transcript], topology: Topology) -> TrainingState:
+    """Return a monophone model whose states are all alike, and alignments of equal parts.
+
+    Args:
+        feats: (T, D) of each utterance.
+        transcripts: pronunciations of the words of each; the first of each word is taken.
+        topology: the phones.
+    """
+    tree = ContextTree.monophone(topology)
+    gmms = GmmSet.of([DiagGmm.single(torch.cat(feats))] * tree.num_pdfs)
+    model = AcousticModel(tree, Transitions.initial(tree.num_pdfs), gmms)
+    alignments = [
+        Alignment.equal([word[0] for word in words], topology, len(frames))
+        for words, frames in zip(transcripts, feats, strict=True)
+    ]
+    return TrainingState(model, feats, alignments)
+
+
+def train(
+    stage: str,
+    state: TrainingState,
+    transcripts: Sequence[Transcript],
+    schedule: Schedule,
+    *,
+    seed: int,
+    watch: Watch,
+    hooks: Mapping[int, Hook] | None = None,
+) -> None:
+    """Train the model of ``state``, in place.
+
+    Args:
+        stage: a name for messages.
+        state: the model to begin with, features and alignments.
+        transcripts: pronunciations of the words of each utterance.
+        schedule: for how long.
+        seed: of the random directions in which Gaussians are split.
+        watch: called after each iteration.
+        hooks: what happens before the alignment and update of an iteration, such as new transforms.
+
+    Source: Kaldi, egs/wsj/s5/steps/train_mono.sh, train_deltas.sh, train_lda_mllt.sh, train_sat.sh.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    aligner = Aligner(transcripts, state.model.tree, [len(frames) for frames in state.feats])
+    for iteration in range(schedule.iterations):
+        if hooks and iteration in hooks:
+            hooks[iteration](state)
+        if iteration in schedule.realign:
+            state.alignments = aligner.align(state.model, state.feats)
+        log_like = _update(state, schedule, iteration, generator)
+        unaligned = sum(alignment is None for alignment in state.alignments)
+        num_gauss = state.model.gmms.gauss.num_gauss
+        progress = Progress(stage, iteration + 1, schedule.iterations, log_like, num_gauss, unaligned)
+        log.debug("%s", progress)
+        watch(progress)
+    state.alignments = aligner.align(state.model, state.feats)
+
+
+def _update(state: TrainingState, schedule: Schedule, iteration: int, generator: torch.Generator) -> float:
+    model = state.model
+    _, feats, pdfs = state.aligned()
+    stays = torch.cat([a.stays for a in state.alignments if a is not None])
+    stats, log_like = accumulate(model.gmms, feats, pdfs)
+    occs = model.gmms.sum_by_pdf(stats.occ)
+    options = UpdateOptions() if iteration else UpdateOptions(min_occupancy=schedule.first_min_occupancy)
+    gmms, _ = update(model.gmms, stats, options)
+    total = schedule.gauss_at(iteration, gmms.num_pdfs)
+    if total > gmms.gauss.num_gauss:
+        gmms = split(gmms, split_targets(occs, total, schedule.power), generator)
+    state.model = AcousticModel(model.tree, model.transitions.updated(pdfs, stays), gmms)
+    return log_like
+
+
+def accumulate(gmms: GmmSet, feats: Tensor, pdfs: Tensor, sums_of: Tensor | None = None) -> tuple[GmmStats, float]:
+    """Return the statistics of aligned frames, a part of them at a time, and the mean log-likelihood of a frame.
+
+    Args:
+        gmms: the model.
+        feats: (N, D).
+        pdfs: (N,) int64.
+        sums_of: (N, D) what is summed up in place of ``feats``.
+    """
+    stats, log_like = GmmStats.zeros(gmms.gauss), 0.0
+    for first in range(0, len(feats), _CHUNK_FRAMES):
+        part = slice(first, first + _CHUNK_FRAMES)
+        other = None if sums_of is None else sums_of[part]
+        more, log_likes = gmms.accumulate(feats[part], pdfs[part], sums_of=other)
+        stats, log_like = stats + more, log_like + float(log_likes.sum())
+    return stats, log_like / max(len(feats), 1)

@@ -1,0 +1,151 @@
+"""The best path through each of many graphs at once, one step a frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from asr_ligru.hmm.graph import StateGraph
+from asr_ligru.hmm.topology import Transitions
+
+_LIMITS = (0, 1, 4, 16, 64, 1 << 30)  # states are searched together by how many predecessors they have
+
+
+@dataclass(frozen=True)
+class _Bucket:
+    """States with a similar number of predecessors.
+
+    Attributes:
+        states: (W,) int64, rising.
+        arcs: (K, W) int64, the arcs into each; a state with fewer than K repeats its first.
+    """
+
+    states: Tensor
+    arcs: Tensor
+
+
+class Trellis:
+    """Graphs side by side, ready to be searched together.
+
+    Args:
+        graphs: in the order of falling numbers of frames.
+
+    Attributes:
+        pdfs: (S,) int64 of all states.
+        first_state: where the states of each graph begin, and last their total.
+    """
+
+    def __init__(self, graphs: Sequence[StateGraph]) -> None:
+        self.first_state = [0, *torch.tensor([len(graph) for graph in graphs]).cumsum(0).tolist()]
+        self.pdfs = torch.cat([graph.pdfs for graph in graphs])
+        self.initial = torch.cat([graph.initial for graph in graphs])
+        self.final = torch.cat([graph.final for graph in graphs])
+        shifted = [graph.arcs + first for graph, first in zip(graphs, self.first_state, strict=False)]
+        self.sources, targets = torch.cat(shifted, 1)
+        self.costs = torch.cat([graph.costs for graph in graphs])
+        num_arcs = torch.bincount(targets, minlength=len(self.pdfs))
+        self.first_arc = num_arcs.cumsum(0) - num_arcs
+        self.buckets = [
+            self._bucket(states, num_arcs)
+            for low, high in pairwise(_LIMITS)
+            if len(states := ((num_arcs > low) & (num_arcs <= high)).nonzero()[:, 0])
+        ]
+
+    def _bucket(self, states: Tensor, num_arcs: Tensor) -> _Bucket:
+        slots = torch.arange(int(num_arcs[states].max()))[:, None]
+        return _Bucket(states, self.first_arc[states] + torch.where(slots < num_arcs[states], slots, 0))
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The best path of each graph.
+
+    Attributes:
+        states: one (T,) int64 for each graph, numbers of its own states.
+        scores: (U,) float64 log-probabilities, scaled as they were given; -inf where no path leads through.
+    """
+
+    states: list[Tensor]
+    scores: Tensor
+
+
+def viterbi(
+    trellis: Trellis, transitions: Transitions, frame_scores: Tensor, columns: Tensor, lens: Sequence[int], scale: float
+) -> Paths:
+    """Find the best path of each graph through the frames of its utterance.
+
+    Args:
+        trellis: U graphs.
+        transitions: of the tied states.
+        frame_scores: (T, C) scaled acoustic log-likelihoods, anything beyond an utterance's end.
+        columns: (S,) int64, which of the C scores each state of the trellis has.
+        lens: U numbers of frames, falling, each >= 1; the longest is T.
+        scale: factor on the log-probabilities to stay in a tied state and to leave it.
+
+    Source: Kaldi, src/hmm/hmm-utils.cc (AddSelfLoops) for the scaling: with one way on, the log-probability to leave
+        is that of not staying, scaled the same.
+    """
+    stay = scale * transitions.stay.log()[trellis.pdfs]
+    leave = scale * (-transitions.stay).log1p()[trellis.pdfs]
+    costs = trellis.costs + leave[trellis.sources]
+    alpha = trellis.initial + frame_scores[0][columns]
+    slots = torch.zeros(len(frame_scores), len(alpha), dtype=torch.int32)  # 0: stayed, k: came over the k-th arc
+    moved, slot = torch.full_like(alpha, -math.inf), torch.zeros_like(slots[0])
+    n, steps = -1, _Steps([])
+    for t in range(1, len(frame_scores)):
+        active = trellis.first_state[sum(length > t for length in lens)]
+        if active != n:
+            n, steps = active, _Steps.of(trellis, costs, active)
+        steps.best(alpha, moved, slot)
+        stayed = alpha[:n] + stay[:n]
+        goes_on = moved[:n] > stayed
+        torch.mul(goes_on, slot[:n], out=slots[t, :n])
+        alpha[:n] = torch.where(goes_on, moved[:n], stayed).add_(frame_scores[t][columns[:n]])
+    return _trace(trellis, alpha + trellis.final + leave, slots, lens)
+
+
+class _Steps:
+    """What leads from one frame to the next into the first ``num_states`` states.
+
+    Args:
+        parts: states (W,), sources (K, W) and costs (K, W) of each bucket.
+    """
+
+    def __init__(self, parts: list[tuple[Tensor, Tensor, Tensor]]) -> None:
+        self._parts = parts
+
+    @classmethod
+    def of(cls, trellis: Trellis, costs: Tensor, num_states: int) -> _Steps:
+        """Cut the arcs of ``trellis`` to those of its first states."""
+        widths = [int(torch.searchsorted(bucket.states, num_states)) for bucket in trellis.buckets]
+        cut = [(b.states[:width], b.arcs[:, :width]) for b, width in zip(trellis.buckets, widths, strict=True)]
+        return cls([(states, trellis.sources[arcs], costs[arcs]) for states, arcs in cut])
+
+    def best(self, alpha: Tensor, moved: Tensor, slot: Tensor) -> None:
+        """Enter for each state the best score that comes over an arc, and which arc from 1 on."""
+        for states, sources, costs in self._parts:
+            best, which = (alpha[sources] + costs).max(0)
+            moved[states], slot[states] = best, which.int() + 1
+
+
+def _trace(trellis: Trellis, ends: Tensor, slots: Tensor, lens: Sequence[int]) -> Paths:
+    """Follow the best paths back from their ends."""
+    last = [part.max(0) for part in torch.split(ends, torch.tensor(trellis.first_state).diff().tolist())]
+    first_state = torch.tensor(trellis.first_state[:-1])
+    state = torch.stack([part.indices for part in last]) + first_state
+    path = torch.zeros(len(slots), len(lens), dtype=torch.int64)
+    for t in reversed(range(len(slots))):
+        active = sum(length > t for length in lens)
+        now = state[:active]
+        path[t, :active] = now
+        arc = slots[t][now].long()
+        state[:active] = torch.where(arc > 0, trellis.sources[(trellis.first_arc[now] + arc - 1).clamp(min=0)], now)
+    states = [
+        path[:length, i] - first for i, (length, first) in enumerate(zip(lens, first_state.tolist(), strict=True))
+    ]
+    return Paths(states, torch.stack([part.values for part in last]))

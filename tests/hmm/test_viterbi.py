@@ -1,0 +1,68 @@
+"""Viterbi search against an enumeration of every path."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+
+from asr_ligru.hmm.graph import StateGraph, expand, loop_graph, transcript_graph
+from asr_ligru.hmm.topology import Topology, Transitions
+from asr_ligru.hmm.tree import ContextTree
+from asr_ligru.hmm.viterbi import Trellis, viterbi
+
+TOPOLOGY = Topology.of(["a", "b"], num_states=2, num_silence_states=1)
+TREE = ContextTree.monophone(TOPOLOGY)
+SCALE = 0.3
+
+
+def brute_force(graph: StateGraph, stay: torch.Tensor, scores: torch.Tensor) -> float:
+    """Return the best score of all sequences of states."""
+    cost = {}
+    for (source, target), value in zip(graph.arcs.T.tolist(), graph.costs.tolist(), strict=True):
+        cost[source, target] = value + SCALE * math.log(1 - float(stay[graph.pdfs[source]]))
+    best = -math.inf
+    for path in itertools.product(range(len(graph)), repeat=len(scores)):
+        total = float(graph.initial[path[0]] + graph.final[path[-1]])
+        total += SCALE * math.log(1 - float(stay[graph.pdfs[path[-1]]]))
+        total += sum(float(scores[t, state]) for t, state in enumerate(path))
+        for a, b in itertools.pairwise(path):
+            loop = SCALE * math.log(float(stay[graph.pdfs[a]])) if a == b else -math.inf
+            total += max(loop, cost.get((a, b), -math.inf))
+        best = max(best, total)
+    return best
+
+
+def check_exact(graphs: list[StateGraph], lens: list[int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    stay = torch.rand(TREE.num_pdfs, generator=generator, dtype=torch.float64) * 0.8 + 0.1
+    trellis = Trellis(graphs)
+    size = trellis.first_state[-1]
+    scores = torch.randn(max(lens), size, generator=generator, dtype=torch.float64)
+    paths = viterbi(trellis, Transitions(stay), scores, torch.arange(size), lens, SCALE)
+    for i, (graph, length) in enumerate(zip(graphs, lens, strict=True)):
+        first = trellis.first_state[i]
+        own = scores[:length, first : first + len(graph)]
+        assert abs(float(paths.scores[i]) - brute_force(graph, stay, own)) < 1e-10
+        states = paths.states[i].tolist()
+        assert len(states) == length
+        walked = {(a, b) for a, b in itertools.pairwise(states) if a != b}
+        assert walked <= set(map(tuple, graph.arcs.T.tolist()))
+
+
+def test_viterbi_transcripts_in_a_batch_find_the_best_of_all_paths() -> None:
+    graphs = [expand(transcript_graph(words), TREE) for words in ([[(1,)], [(2,)]], [[(1,), (2,)]], [[(2,)]])]
+    check_exact(graphs, [5, 4, 3])
+
+
+def test_viterbi_word_loop_finds_the_best_of_all_paths() -> None:
+    graph = expand(loop_graph([((1,), math.log(0.7)), ((2,), math.log(0.3))]), TREE)
+    check_exact([graph, graph], [6, 3])
+
+
+def test_viterbi_fewer_frames_than_states_scores_minus_infinity() -> None:
+    graph = expand(transcript_graph([[(1, 2)]]), TREE)
+    scores = torch.zeros(3, len(graph), dtype=torch.float64)
+    paths = viterbi(Trellis([graph]), Transitions.initial(TREE.num_pdfs), scores, torch.arange(len(graph)), [3], SCALE)
+    assert paths.scores.tolist() == [-math.inf]
