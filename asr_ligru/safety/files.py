@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from asr_ligru.errors import DataError, EnvironmentError_
 from asr_ligru.safety.text import printable
@@ -82,22 +82,32 @@ def atomic_write(path: Path, data: str | bytes) -> None:
             is not a file is in the way.
     """
     raw = data.encode("utf-8") if isinstance(data, str) else data
+    with write_errors(path.parent, len(raw)), atomic_file(path) as stream:
+        stream.write(raw)
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file for writing that takes the place of ``path`` when the block ends without an exception.
+
+    For what is too large to be held in memory; otherwise as ``atomic_write``, which see. Use it within
+    ``write_errors``.
+    """
     if path.exists() and not path.is_file() and not path.is_symlink():
         raise EnvironmentError_("cannot write: not a regular file", where=printable(str(path)))
-    with write_errors(path.parent, len(raw)):
-        handle, name = tempfile.mkstemp(prefix=TEMP_PREFIX, dir=path.parent)
-        temp = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(raw)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temp.chmod(0o666 & ~umask())
-            temp.replace(path)
-        except BaseException:
-            temp.unlink(missing_ok=True)
-            raise
-        fsync_folder(path.parent)
+    handle, name = tempfile.mkstemp(prefix=TEMP_PREFIX, dir=path.parent)
+    temp = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temp.chmod(0o666 & ~umask())
+        temp.replace(path)
+    except BaseException:
+        temp.unlink(missing_ok=True)
+        raise
+    fsync_folder(path.parent)
 
 
 def fsync_folder(folder: Path) -> None:
