@@ -15,10 +15,11 @@ class Utterance:
     Attributes:
         utt_id: opaque, unique in a manifest; never used as a file name.
         audio_path: the file that holds it.
-        offset_s: where it begins in the file, seconds, >= 0.
         duration_s: how long it is, seconds, > 0.
         text: the words, separated by single spaces; may be empty.
         speaker: opaque speaker id; empty when unknown.
+        offset_s: where it begins in the file, seconds, >= 0.
+        snr_db: power of the speech over that of the noise, decibels; None when unknown.
     """
 
     utt_id: str
@@ -27,6 +28,7 @@ class Utterance:
     text: str
     speaker: str = ""
     offset_s: float = 0.0
+    snr_db: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,11 @@ _FORMATS = ("text", "md", "csv", "latex", "json", "html")
 def add_to(verbs: Any) -> None:
     """Add the verbs."""
     score = verbs.add_parser("score", help="count the errors of hypotheses against references")
-    score.add_argument("ref", type=Path, metavar="REF", help="a manifest (jsonl), Kaldi text or trn file")
+    score.add_argument("ref", type=Path, metavar="REF", help="a manifest (jsonl), trn, stm, ctm or Kaldi text")
     score.add_argument("hyp", type=Path, metavar="HYP", help="hypotheses, matched by utterance id")
-    score.add_argument("--profile", default="none", help="text normalisation of both sides (%(default)s)")
+    score.add_argument(
+        "--profile", default="none", help="normalisation of both sides, such as lower-nopunct (%(default)s)"
+    )
     score.add_argument("--allow-missing", action="store_true", help="count a missing hypothesis as deletions")
     score.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the counts there as JSON")
     score.set_defaults(run=run_score)

@@ -26,7 +26,9 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "duration": (int, float),
     "text": (str,),
     "speaker": (str,),
+    "snr_db": (int, float),
 }
+_MAX_SNR_DB = 1000.0
 
 
 def read_manifest(path: str | os.PathLike[str]) -> list[Utterance]:
@@ -34,7 +36,8 @@ def read_manifest(path: str | os.PathLike[str]) -> list[Utterance]:
 
     Args:
         path: UTF-8 JSON lines with the keys ``id``, ``audio_filepath`` (relative paths begin at the manifest's
-            folder), ``duration`` (seconds), ``text``, and, if need be, ``offset`` (seconds) and ``speaker``.
+            folder), ``duration`` (seconds), ``text``, and, if need be, ``offset`` (seconds), ``speaker`` and
+            ``snr_db`` (decibels).
 
     Returns:
         The utterances in the order of the lines; blank lines are passed over.
@@ -142,6 +145,7 @@ def _utterance(line: bytes, folder: Path) -> Utterance:
         text=record["text"],
         speaker=record.get("speaker", ""),
         offset_s=float(record.get("offset", 0.0)),
+        snr_db=float(record["snr_db"]) if "snr_db" in record else None,
     )
 
 
@@ -166,7 +170,7 @@ def _check(key: str, value: Any) -> None:
     if isinstance(value, str):
         _check_text(key, value)
     elif isinstance(value, (int, float)):
-        _check_time(key, value)
+        _check_number(key, value)
 
 
 def _check_text(key: str, value: str) -> None:
@@ -181,15 +185,19 @@ def _check_text(key: str, value: str) -> None:
         raise ValueError(f"audio_filepath: commands, archives and addresses are not opened: {value!r}")
 
 
-def _check_time(key: str, value: float) -> None:
-    allowed = 0 <= value <= _MAX_TIME_S if key == "offset" else 0 < value <= _MAX_TIME_S
-    if not allowed:  # 1e999 is read as infinity
-        low = "at least 0" if key == "offset" else "above 0"
-        raise ValueError(f"{key}: expected seconds, {low} and at most {_MAX_TIME_S:g}, got {str(value)[:20]}")
+def _check_number(key: str, value: float) -> None:
+    allowed, expected = {  # 1e999 is read as infinity
+        "offset": (0 <= value <= _MAX_TIME_S, f"seconds, at least 0 and at most {_MAX_TIME_S:g}"),
+        "duration": (0 < value <= _MAX_TIME_S, f"seconds, above 0 and at most {_MAX_TIME_S:g}"),
+        "snr_db": (abs(value) <= _MAX_SNR_DB, "decibels"),
+    }[key]
+    if not allowed:
+        raise ValueError(f"{key}: expected {expected}, got {str(value)[:20]}")
 
 
 def _record(utterance: Utterance, folder: Path) -> dict[str, Any]:
     audio = utterance.audio_path.resolve()
+    known = {} if utterance.snr_db is None else {"snr_db": utterance.snr_db}
     return {
         "id": utterance.utt_id,
         "audio_filepath": str(audio.relative_to(folder) if audio.is_relative_to(folder) else audio),
@@ -197,6 +205,7 @@ def _record(utterance: Utterance, folder: Path) -> dict[str, Any]:
         "duration": utterance.duration_s,
         "text": utterance.text,
         "speaker": utterance.speaker,
+        **known,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 
@@ -27,6 +28,14 @@ def by_group(scores: Scores, key: Callable[[UtteranceScore], str]) -> dict[str, 
         name = key(utterance)
         groups[name] = groups.get(name, Counts()) + utterance.words
     return groups
+
+
+def snr_group(utterance: UtteranceScore) -> str:
+    """Return the bucket of an utterance's signal-to-noise ratio, five decibels wide."""
+    if utterance.snr_db is None:
+        return "unknown"
+    low = 5 * math.floor(utterance.snr_db / 5)
+    return f"{low} to {low + 5} dB"
 
 
 def length_group(utterance: UtteranceScore) -> str:

@@ -13,7 +13,7 @@ from asr_ligru.score.html import render_html
 from asr_ligru.score.listing import listing
 from asr_ligru.score.render import RENDERERS, render_text
 from asr_ligru.score.report import build_report
-from asr_ligru.score.texts import read_texts
+from asr_ligru.score.texts import read_sides
 from asr_ligru.score.wer import score
 
 Format = Literal["text", "md", "latex", "csv", "json", "html"]
@@ -31,7 +31,7 @@ def score_files(
     """Score a file of hypotheses against a file of references.
 
     Args:
-        ref: manifest or decoder output (``.jsonl``), ``.trn``, or Kaldi's text.
+        ref: manifest or decoder output (``.jsonl``), ``.trn``, ``.stm``, ``.ctm``, or Kaldi's text.
         hyp: the same formats.
         profile: how both sides are normalised, see ``text.normalize``.
         allow_missing: count references without hypothesis as deletions.
@@ -46,8 +46,15 @@ def score_files(
         DataError: a file is unreadable, ids differ, or there is no reference word.
         EnvironmentError_: ``out`` cannot be written.
     """
-    refs, hyps = read_texts(ref, "ref"), read_texts(hyp, "hyp")
-    scores = score(refs.texts, hyps.texts, profile=profile, allow_missing=allow_missing, speakers=refs.speakers)
+    refs, hyps = read_sides(ref, hyp)
+    scores = score(
+        refs.texts,
+        hyps.texts,
+        profile=profile,
+        allow_missing=allow_missing,
+        speakers=refs.speakers,
+        snr_db=refs.snr_db,
+    )
     if out is not None:
         atomic_write(out, json.dumps(scores.to_json(), indent=1) + "\n")
     return listing(scores, hyps.failed, color) + "\n"

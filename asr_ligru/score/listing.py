@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from asr_ligru.safety import printable
-from asr_ligru.score.breakdown import by_group, confusions, length_group, worst
+from asr_ligru.score.breakdown import by_group, confusions, length_group, snr_group, worst
 from asr_ligru.score.tables import Table, display_width, pad, terminal
 from asr_ligru.score.wer import Counts, Pair, Scores, UtteranceScore, kaldi_line
 
@@ -32,6 +33,7 @@ def listing(scores: Scores, failed: Mapping[str, str], color: bool = False) -> s
         _lost(scores, failed),
         _by_speaker(scores),
         _by_length(scores),
+        _by_snr(scores),
         _confusions(scores),
         _worst(scores, color),
     ]
@@ -52,8 +54,8 @@ def edit_of(pair: Pair) -> str:
 
 def _rates(scores: Scores) -> str:
     lines = [
-        kaldi_line(scores.words),
-        kaldi_line(scores.chars, "CER"),
+        kaldi_line(scores.words, scores.word_rate),
+        *([kaldi_line(scores.chars, "CER")] if scores.word_rate == "WER" else []),
         kaldi_line(scores.sentences, "SER"),
         f"profile {scores.profile}; {len(scores.utterances)} utterances",
     ]
@@ -62,10 +64,14 @@ def _rates(scores: Scores) -> str:
         bounds = scores.interval("words", "speaker" if by == "speaker" else "utterance")
         if bounds:
             low, high = (100 * bound for bound in bounds)
-            lines.append(f"95 % interval of the WER: {low:.2f} to {high:.2f} (bootstrap over {count} {by}s)")
+            lines.append(
+                f"95 % interval of the {scores.word_rate}: {low:.2f} to {high:.2f} (bootstrap over {count} {by}s)"
+            )
     unscored = sum(u.words.ref == 0 for u in scores.utterances)
     if unscored:
-        lines.append(f"{unscored} utterances have no reference words: WER n/a each, their insertions are in the sums")
+        lines.append(
+            f"{unscored} utterances have no reference words: no rate of their own, their insertions are in the sums"
+        )
     return "\n".join(lines)
 
 
@@ -84,21 +90,28 @@ def _by_speaker(scores: Scores) -> str:
     if not all(u.speaker for u in scores.utterances):
         return ""
     groups = by_group(scores, lambda u: u.speaker)
-    return _groups("errors by speaker", sorted(groups.items(), key=lambda item: -(item[1].rate or 0.0)))
+    ordered = sorted(groups.items(), key=lambda item: -(item[1].rate or 0.0))
+    return _groups("errors by speaker", ordered, scores.word_rate)
 
 
 def _by_length(scores: Scores) -> str:
     ordered = sorted(scores.utterances, key=lambda u: u.words.ref)
     groups = by_group(Scores(scores.profile, tuple(ordered)), length_group)
-    return _groups("errors by words in the reference", list(groups.items()))
+    return _groups("errors by words in the reference", list(groups.items()), scores.word_rate)
 
 
-def _groups(title: str, groups: Sequence[tuple[str, Counts]]) -> str:
+def _by_snr(scores: Scores) -> str:
+    ordered = sorted(scores.utterances, key=lambda u: math.inf if u.snr_db is None else u.snr_db)
+    groups = by_group(Scores(scores.profile, tuple(ordered)), snr_group)
+    return _groups("errors by signal-to-noise ratio", list(groups.items()), scores.word_rate)
+
+
+def _groups(title: str, groups: Sequence[tuple[str, Counts]], rate: str) -> str:
     if len(groups) < 2:
         return ""
     rows = tuple((name, str(c.ref), str(c.errors), _percent(c.rate)) for name, c in groups[:_MAX_GROUPS])
     more = f"\nand {len(groups) - _MAX_GROUPS} more with lower rates" if len(groups) > _MAX_GROUPS else ""
-    columns = ("group", "words", "errors", "WER %")
+    columns = ("group", "words", "errors", f"{rate} %")
     return f"{title}\n{terminal(Table(columns, rows, frozenset(columns[1:])))}{more}"
 
 
@@ -115,13 +128,14 @@ def _confusions(scores: Scores) -> str:
 def _worst(scores: Scores, color: bool) -> str:
     width = min(shutil.get_terminal_size().columns, 120) if color else _WIDTH
     found = worst(scores, _WORST)
-    parts = [f"{_title(utterance)}\n{aligned(utterance, width, color)}" for utterance in found]
+    parts = [f"{_title(utterance, scores.word_rate)}\n{aligned(utterance, width, color)}" for utterance in found]
     return "\n\n".join(["utterances with the most errors", *parts]) if parts else ""
 
 
-def _title(utterance: UtteranceScore) -> str:
+def _title(utterance: UtteranceScore, name: str) -> str:
     rate = "n/a (0 ref words)" if utterance.words.rate is None else f"{_percent(utterance.words.rate)} %"
-    return f"{printable(utterance.utt_id)}: {utterance.words.errors} errors, {utterance.words.ref} words, WER {rate}"
+    counts = f"{utterance.words.errors} errors, {utterance.words.ref} words"
+    return f"{printable(utterance.utt_id)}: {counts}, {name} {rate}"
 
 
 def _wrap(pairs: Sequence[Pair], width: int) -> Iterator[list[Pair]]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from asr_ligru.errors import DataError
 from asr_ligru.safety import printable
+from asr_ligru.score.lines import parse_lines
+from asr_ligru.score.timed import read_ctm, read_stm, words_of_recordings, words_of_segments
 
 Side = Literal["ref", "hyp"]
 
 _KEYS: dict[Side, tuple[str, ...]] = {"ref": ("text", "ref"), "hyp": ("hyp", "text")}
-_MAX_LINE_BYTES = 4 << 20
-_MAX_FINDINGS = 50
 _TRN = re.compile(r"(.*)\(([^()]+)\)\s*$", re.DOTALL)
 
 
@@ -28,61 +29,68 @@ class Texts:
         texts: by utterance id, in the file's order.
         speakers: by utterance id, where the file names them.
         failed: why there is no text, by utterance id, for what a decoder could not decode.
+        snr_db: signal-to-noise ratio by utterance id, where the file knows it.
     """
 
     texts: dict[str, str] = field(default_factory=dict)
     speakers: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    snr_db: dict[str, float] = field(default_factory=dict)
+
+
+def read_sides(ref: Path, hyp: Path) -> tuple[Texts, Texts]:
+    """Read references and hypotheses.
+
+    The words of a ``.ctm`` file go to the segments of an ``.stm`` file by their times. Between any other formats
+    utterances are matched by their ids, a ``.ctm`` file having one for each recording.
+
+    Raises:
+        DataError: a file is unreadable, empty or malformed.
+    """
+    refs = read_texts(ref, "ref")
+    if (ref.suffix, hyp.suffix) == (".stm", ".ctm"):
+        return refs, Texts(words_of_segments(read_stm(ref), read_ctm(hyp), hyp))
+    return refs, read_texts(hyp, "hyp")
 
 
 def read_texts(path: Path, side: Side) -> Texts:
     """Read one side of a scoring.
 
     Args:
-        path: ``.jsonl``: a manifest (``id``, ``text``, ``speaker``) or decoder output (``id``, ``hyp``, ``ref``,
-            ``status``); ``.trn``: ``words (id)`` a line; any other: Kaldi's text, ``id words`` a line. UTF-8.
+        path: ``.jsonl``: a manifest (``id``, ``text``, ``speaker``, ``snr_db``) or decoder output (``id``, ``hyp``,
+            ``ref``, ``status``); ``.trn``: ``words (id)`` a line; ``.stm``: NIST's segments, their ids made of
+            recording, channel and times; ``.ctm``: NIST's time-marked words, the recording being the id; any other:
+            Kaldi's text, ``id words`` a line. UTF-8.
         side: which key of a JSON line is meant where there are two.
 
     Raises:
         DataError: unreadable, empty, or findings: each with its line, up to 50, then a count.
     """
-    parse = {".jsonl": _json_line, ".trn": _trn_line}.get(path.suffix, _kaldi_line)
-    found = Texts()
-    findings: list[str] = []
-    first: dict[str, int] = {}
-    for number, line in _lines(path):
-        try:
-            if not line.strip():
-                continue
-            utt_id = parse(_decode(line), side, found)
-            if first.setdefault(utt_id, number) != number:
-                raise ValueError(f"duplicate id {utt_id!r}, first on line {first[utt_id]}")
-        except ValueError as error:
-            findings.append(f"line {number}: {printable(str(error))}")
-    _refuse(findings, path)
+    if path.suffix == ".stm":
+        segments = [segment for segment in read_stm(path) if segment.scored]
+        found = Texts({s.utt_id: s.text for s in segments}, {s.utt_id: s.speaker for s in segments})
+    elif path.suffix == ".ctm":
+        found = Texts(words_of_recordings(read_ctm(path), path))
+    else:
+        found = _read_lines(path, side)
     if not found.texts:
         raise DataError("no utterances", where=printable(str(path)), fix="check that this is the right file")
     return found
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    try:
-        with path.open("rb") as stream:
-            number = 0
-            while line := stream.readline(_MAX_LINE_BYTES + 1):
-                number += 1
-                if len(line) > _MAX_LINE_BYTES:
-                    raise DataError(f"line {number} is longer than {_MAX_LINE_BYTES} bytes", where=printable(str(path)))
-                yield number, line
-    except OSError as error:
-        raise DataError(f"cannot read: {error.strerror}", where=printable(str(path))) from error
+def _read_lines(path: Path, side: Side) -> Texts:
+    parsers: dict[str, Callable[[str, Side, Texts], str]] = {".jsonl": _json_line, ".trn": _trn_line}
+    parse = parsers.get(path.suffix, _kaldi_line)
+    found = Texts()
+    first: dict[str, int] = {}
 
+    def take(number: int, line: str) -> None:
+        utt_id = parse(line, side, found)
+        if first.setdefault(utt_id, number) != number:
+            raise ValueError(f"duplicate id {utt_id!r}, first on line {first[utt_id]}")
 
-def _decode(line: bytes) -> str:
-    try:
-        return line.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8: byte {error.start + 1}") from error
+    parse_lines(path, take)
+    return found
 
 
 def _json_line(line: str, side: Side, found: Texts) -> str:
@@ -94,6 +102,8 @@ def _json_line(line: str, side: Side, found: Texts) -> str:
         found.speakers[utt_id] = _string(record, "speaker")
     if record.get("status", "ok") != "ok":
         found.failed[utt_id] = _string(record, "status")
+    if record.get("snr_db") is not None:
+        found.snr_db[utt_id] = _number(record, "snr_db")
     return utt_id
 
 
@@ -114,6 +124,13 @@ def _string(record: dict[str, Any], key: str) -> str:
     return str(record[key])
 
 
+def _number(record: dict[str, Any], key: str) -> float:
+    value = record[key]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"key {key!r}: expected a number, got {str(value)[:20]}")
+    return float(value)
+
+
 def _trn_line(line: str, side: Side, found: Texts) -> str:
     match = _TRN.fullmatch(line)
     if match is None:
@@ -129,15 +146,3 @@ def _kaldi_line(line: str, side: Side, found: Texts) -> str:
     utt_id, _, words = line.strip().partition(" ")
     found.texts[utt_id] = words
     return utt_id
-
-
-def _refuse(findings: list[str], path: Path) -> None:
-    if findings:
-        shown = "\n".join(f"    {finding}" for finding in findings[:_MAX_FINDINGS])
-        more = f"\n    and {len(findings) - _MAX_FINDINGS} more" if len(findings) > _MAX_FINDINGS else ""
-        plural = "s" if len(findings) > 1 else ""
-        raise DataError(
-            f"{len(findings)} unreadable line{plural}:\n{shown}{more}",
-            where=printable(str(path)),
-            fix="correct these lines",
-        )

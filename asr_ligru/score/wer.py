@@ -17,7 +17,7 @@ import jiwer
 from asr_ligru.errors import DataError
 from asr_ligru.safety import printable
 from asr_ligru.score.bootstrap import bootstrap_interval
-from asr_ligru.text.normalize import normalize
+from asr_ligru.text.normalize import PHONE_PROFILES, normalize
 
 FORMAT = 1  # of wer.json
 _LISTED = 20  # ids in an error message
@@ -68,6 +68,7 @@ class UtteranceScore:
         chars: character edits.
         pairs: the word alignment: (ref, hyp), None standing for an insertion's ref or a deletion's hyp.
         speaker: empty when unknown.
+        snr_db: signal-to-noise ratio, decibels; None when unknown.
     """
 
     utt_id: str
@@ -77,6 +78,7 @@ class UtteranceScore:
     chars: Counts
     pairs: tuple[Pair, ...] = field(repr=False)
     speaker: str = ""
+    snr_db: float | None = None
 
     @property
     def sentences(self) -> Counts:
@@ -97,6 +99,11 @@ class Scores:
     profile: str
     utterances: tuple[UtteranceScore, ...]
     missing: tuple[str, ...] = ()
+
+    @property
+    def word_rate(self) -> str:
+        """Return what the rate of ``words`` is called: "WER", or "PER" where the profile says they are phones."""
+        return "PER" if self.profile in PHONE_PROFILES else "WER"
 
     @cached_property
     def words(self) -> Counts:
@@ -160,6 +167,7 @@ def score(
     profile: str = "none",
     allow_missing: bool = False,
     speakers: Mapping[str, str] | None = None,
+    snr_db: Mapping[str, float] | None = None,
 ) -> Scores:
     """Count the errors of ``hyps`` against ``refs``, matched by utterance id.
 
@@ -169,6 +177,7 @@ def score(
         profile: how both sides are normalised, see ``text.normalize``.
         allow_missing: count an utterance without hypothesis as deletions, and list it.
         speakers: speaker by id, for intervals by speaker.
+        snr_db: signal-to-noise ratio by id, decibels.
 
     Raises:
         ConfigError: no such profile.
@@ -187,17 +196,22 @@ def score(
             f"no reference words in {len(refs)} utterances, so there is no error rate",
             fix="check that the references hold the transcripts",
         )
-    known = speakers or {}
     words, pairs = _edits(jiwer.process_words(ref_texts, hyp_texts))
     chars, _ = _edits(jiwer.process_characters(ref_texts, hyp_texts))
-    return Scores(
-        profile,
-        tuple(
-            UtteranceScore(utt_id, ref_texts[n], hyp_texts[n], words[n], chars[n], pairs[n], known.get(utt_id, ""))
-            for n, utt_id in enumerate(refs)
-        ),
-        missing,
+    utterances = (
+        UtteranceScore(
+            utt_id=utt_id,
+            ref=ref_texts[n],
+            hyp=hyp_texts[n],
+            words=words[n],
+            chars=chars[n],
+            pairs=pairs[n],
+            speaker=(speakers or {}).get(utt_id, ""),
+            snr_db=(snr_db or {}).get(utt_id),
+        )
+        for n, utt_id in enumerate(refs)
     )
+    return Scores(profile, tuple(utterances), missing)
 
 
 def kaldi_line(counts: Counts, name: str = "WER") -> str:
@@ -205,7 +219,7 @@ def kaldi_line(counts: Counts, name: str = "WER") -> str:
 
     Args:
         counts: with at least one reference unit.
-        name: "WER", "CER" or "SER"; a sentence rate has no insertions or deletions to print.
+        name: "WER", "PER", "CER" or "SER"; a sentence rate has no insertions or deletions to print.
     """
     kinds = "" if name == "SER" else f", {counts.ins} ins, {counts.dels} del, {counts.sub} sub"
     return f"%{name} {100 * (counts.rate or 0.0):.2f} [ {counts.errors} / {counts.ref}{kinds} ]"

@@ -12,8 +12,10 @@ from collections.abc import Callable
 
 from asr_ligru.errors import DataError
 from asr_ligru.registry import Registry
+from asr_ligru.text.timit import fold_phones
 
 PROFILES: Registry[Callable[[str], str]] = Registry("normalisation profile")
+PHONE_PROFILES = frozenset({"timit39"})  # under which a text is phones, so that its error rate is called PER
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _APOSTROPHES = str.maketrans("\u2019\u02bc\uff07`\u00b4", "'" * 5)
@@ -28,7 +30,8 @@ def normalize(text: str, profile: str = "none") -> str:
         profile: "none" composes characters (NFC), drops invisible format characters (byte-order mark, zero-width
             space and joiners, direction marks, soft hyphen) and makes one space of each run of white space,
             the no-break space and line ends included; "lower-nopunct" is that in lower case with a space for
-            all punctuation but an apostrophe inside a word; "upper" is "none" in upper case.
+            all punctuation but an apostrophe inside a word; "upper" is "none" in upper case; "timit39" is for
+            TIMIT's phones, folded to the 39 that are scored.
 
     Raises:
         ConfigError: there is no such profile; the message names the nearest.
@@ -61,3 +64,8 @@ def _lower_nopunct(text: str) -> str:
 @PROFILES.register("upper")
 def _upper(text: str) -> str:
     return _none(_none(text).upper())
+
+
+@PROFILES.register("timit39")
+def _timit39(text: str) -> str:
+    return fold_phones(_none(text))

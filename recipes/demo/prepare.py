@@ -170,5 +170,13 @@ def _load(out: Path, split: str) -> list[Utterance]:
     with (out / f"{split}.meta.jsonl").open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     return [
-        Utterance(row["id"], out / row["audio"], row["duration_s"], row["text"], speaker=row["speaker"]) for row in rows
+        Utterance(
+            utt_id=row["id"],
+            audio_path=out / row["audio"],
+            duration_s=row["duration_s"],
+            text=row["text"],
+            speaker=row["speaker"],
+            snr_db=row["scene"]["snr_db"],
+        )
+        for row in rows
     ]

@@ -38,7 +38,7 @@ def _write(path: Path, *lines: object) -> Path:
 def test_write_then_read_returns_equal_utterances(tmp_path: Path, text: str) -> None:
     path = tmp_path / "m.jsonl"
     utterances = [
-        Utterance(f"id {text}1", tmp_path / "wav" / "a.wav", 1.5, text, text, 0.25),
+        Utterance(f"id {text}1", tmp_path / "wav" / "a.wav", 1.5, text, text, 0.25, snr_db=-3.5),
         Utterance(f"id {text}2", Path("/elsewhere/b.wav"), 0.1, text),
     ]
     write_manifest(path, utterances)
@@ -63,7 +63,7 @@ def test_read_moved_manifest_finds_relative_audio(tmp_path: Path) -> None:
 def test_read_optional_keys_take_their_defaults(tmp_path: Path) -> None:
     line = {key: GOOD[key] for key in ("id", "audio_filepath", "duration", "text")}
     (utterance,) = read_manifest(_write(tmp_path / "m.jsonl", line))
-    assert (utterance.offset_s, utterance.speaker) == (0.0, "")
+    assert (utterance.offset_s, utterance.speaker, utterance.snr_db) == (0.0, "", None)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,7 @@ def test_read_optional_keys_take_their_defaults(tmp_path: Path) -> None:
         ('{"id": "a"} x', "not JSON: Extra data"),
         ("[1]", "expected an object in braces, got list"),
         ({**GOOD, "id": 7}, "id: expected a string, got int"),
+        ({**GOOD, "snr_db": 5000}, "snr_db: expected decibels, got 5000"),
         ({**GOOD, "duration": "1"}, "duration: expected a number, got str"),
         ({**GOOD, "duration": True}, "duration: expected a number, got bool"),
         ({**GOOD, "text": None}, "text: expected a string, got NoneType"),

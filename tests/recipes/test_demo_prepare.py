@@ -52,6 +52,7 @@ def test_prepare_audio_is_what_the_listing_says(corpus: tuple[Path, Listing]) ->
         wav = audio.read(utterance.audio_path)
         assert len(wav) / 16000 == utterance.duration_s
         assert 0.05 < wav.abs().max() <= 0.9
+        assert 5 <= utterance.snr_db <= 20
 
 
 def test_prepare_seconds_of_a_split_are_about_as_asked(corpus: tuple[Path, Listing]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asr_ligru.score.breakdown import by_group, confusions, length_group, worst
+from asr_ligru.score.breakdown import by_group, confusions, length_group, snr_group, worst
 from asr_ligru.score.wer import Counts, score
 
 SCORES = score(
@@ -29,3 +29,9 @@ def test_by_group_sums_to_the_whole() -> None:
     lengths = by_group(SCORES, length_group)
     assert {name: counts.ref for name, counts in lengths.items()} == {"3-5": 3, "1-2": 3, "0": 0}
     assert sum(lengths.values(), Counts()) == SCORES.words
+
+
+def test_snr_group_is_five_decibels_wide() -> None:
+    levels = {"a": -0.1, "b": 0.0, "c": 4.99, "d": 20}
+    utterances = score(dict.fromkeys([*levels, "e"], "x"), dict.fromkeys([*levels, "e"], "x"), snr_db=levels).utterances
+    assert [snr_group(u) for u in utterances] == ["-5 to 0 dB", "0 to 5 dB", "0 to 5 dB", "20 to 25 dB", "unknown"]

@@ -34,7 +34,7 @@ def test_score_files_prints_everything_that_was_counted(files: tuple[Path, Path]
         "%WER 80.00 [ 4 / 5, 1 ins, 2 del, 1 sub ]",
         "%SER 100.00 [ 3 / 3 ]",
         "profile none; 3 utterances",
-        "1 utterances have no reference words: WER n/a each, their insertions are in the sums",
+        "1 utterances have no reference words: no rate of their own, their insertions are in the sums",
         "1 not decoded, counted as deletions: 1 bad_audio",
         "(bootstrap over 3 utterances)",
         "(bootstrap over 2 speakers)",
@@ -91,3 +91,20 @@ def test_score_files_hostile_texts_drive_nothing(tmp_path: Path) -> None:
         (tmp_path / name).write_text(json.dumps(record) + "\n", encoding="utf-8")
     text = score_files(tmp_path / "ref.jsonl", tmp_path / "hyp.jsonl")
     assert not {c for c in text if not c.isprintable()} - {"\n"}
+
+
+def test_score_files_groups_by_noise_where_it_is_known(tmp_path: Path) -> None:
+    lines = [{"id": f"u{n}", "text": "yes no", "snr_db": snr_db} for n, snr_db in enumerate((12.5, 3, -1))]
+    (tmp_path / "ref.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    (tmp_path / "hyp.txt").write_text("u0 yes no\nu1 yes\nu2\n", encoding="utf-8")
+    text = score_files(tmp_path / "ref.jsonl", tmp_path / "hyp.txt")
+    _, _, table = text.partition("errors by signal-to-noise ratio\n")
+    assert [line.split()[-1] for line in table.splitlines()[2:5]] == ["100.00", "50.00", "0.00"]
+
+
+def test_score_files_phones_give_a_phone_error_rate(tmp_path: Path) -> None:
+    (tmp_path / "ref.txt").write_text("a h# dh ix q bcl b ix\n", encoding="utf-8")
+    (tmp_path / "hyp.txt").write_text("a sil dh ih sil b\n", encoding="utf-8")
+    text = score_files(tmp_path / "ref.txt", tmp_path / "hyp.txt", "timit39")
+    assert text.startswith("%PER 16.67 [ 1 / 6, 0 ins, 1 del, 0 sub ]\n%SER")
+    assert "WER" not in text
