@@ -86,9 +86,9 @@ class DiagGmm:
             (T, M) float64, natural log.
 
         Raises:
-            DataError: the features have another dimension.
+            DataError: the features have another dimension or are not finite.
         """
-        self.check_dim(feats)
+        self.check(feats)
         return extend(feats) @ self.coefficients.T
 
     def log_likes(self, feats: Tensor) -> Tensor:
@@ -100,10 +100,12 @@ class DiagGmm:
         log_likes = self.component_log_likes(feats)
         return log_likes.softmax(1), log_likes.logsumexp(1)
 
-    def check_dim(self, feats: Tensor) -> None:
-        """Raise ``DataError`` unless ``feats`` is (T, D)."""
+    def check(self, feats: Tensor) -> None:
+        """Raise ``DataError`` unless ``feats`` is (T, D) and finite."""
         if feats.dim() != 2 or feats.shape[1] != self.dim:
             raise DataError(f"features for a model of {self.dim} a frame: got an array of shape {tuple(feats.shape)}")
+        if not bool(feats.isfinite().all()):
+            raise DataError("features for a model: NaN or infinity among them")
 
 
 @dataclass(frozen=True, eq=False)

@@ -103,7 +103,7 @@ class GmmSet:
             (T, P) float64, natural log.
 
         Raises:
-            DataError: the features have another dimension.
+            DataError: the features have another dimension or are not finite.
         """
         frames = max(1, _CHUNK_VALUES // self.present.numel())
         return torch.cat([self._log_likes(chunk) for chunk in torch.split(feats, frames)])
@@ -121,7 +121,7 @@ class GmmSet:
             pdf_ids: (T,) int64, from 0 to P - 1.
 
         Raises:
-            DataError: the features have another dimension, or there is no such pdf.
+            DataError: the features have another dimension or are not finite, or there is no such pdf.
         """
         blocks = self._blocks(feats, pdf_ids)
         log_likes, valid = self._block_log_likes(feats, blocks), blocks.valid
@@ -147,7 +147,7 @@ class GmmSet:
             The statistics, and the log-likelihoods (T,) of the frames given their pdfs.
 
         Raises:
-            DataError: the features have another dimension, or there is no such pdf.
+            DataError: the features have another dimension or are not finite, or there is no such pdf.
         """
         blocks = self._blocks(feats, pdf_ids)
         log_likes, valid = self._block_log_likes(feats, blocks), blocks.valid
@@ -155,7 +155,7 @@ class GmmSet:
         totals[blocks.frames[valid]] = log_likes.logsumexp(2)[valid]
         weights = valid.double() if frame_weights is None else valid * frame_weights.double()[blocks.frames]
         summed = feats if sums_of is None else sums_of
-        self.gauss.check_dim(summed)
+        self.gauss.check(summed)
         post = log_likes.softmax(2) * weights[..., None]
         sums = post.mT @ extend(summed)[blocks.frames]  # (N, K, 1 + 2 D)
         present = self.present[blocks.pdfs]
@@ -165,7 +165,7 @@ class GmmSet:
 
     def _block_log_likes(self, feats: Tensor, blocks: _Blocks) -> Tensor:
         """Return (N, frames of a block, K) log-likelihoods, -inf where the pdf has no such Gaussian."""
-        self.gauss.check_dim(feats)
+        self.gauss.check(feats)
         coefficients = self._padded_coefficients[blocks.pdfs]  # (N, K, 1 + 2 D)
         log_likes = extend(feats)[blocks.frames] @ coefficients.mT
         return log_likes.masked_fill_(~self.present[blocks.pdfs][:, None], -torch.inf)
