@@ -42,8 +42,8 @@ class CellConfig:
     norm: str = choice("batch", "layer", "none")  # of the feed-forward projection
     norm_gamma: float = ranged(1.0, 0.0, 10.0)  # initial scale of the norm
     dropout: float = ranged(0.2, 0.0, 0.95)  # one recurrent mask per sequence, on the candidate
-    initial_state: str = choice("default", "zeros", "uniform")  # LiBRU: uniform is p = 0.5
-    output: str = choice("state", "probability")  # LiBRU: what the layer above sees, s = -log p or p
+    initial_state: str = choice("default", "zeros", "uniform")  # LiBRU, sBRU: uniform is p = 0.5
+    output: str = choice("state", "probability")  # what the layer above sees of a Bayesian unit: its state or p
     recurrent_eps: float = ranged(1e-5, 1e-12, 1.0)  # of SLi-GRU's layer norm
     backend: str = choice("auto", "reference", "stepped", "cpu", "triton")
     lr_scale: float = ranged(1.0, 1e-4, 1e4)  # this cell's factor on train.lr

@@ -1,4 +1,4 @@
-"""The light Bayesian recurrent units. Their state is s = -log p, with p a probability."""
+"""The light Bayesian recurrent units and the one without gate. Their state is s = -log p, with p a probability."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _probability(s: Tensor) -> Tensor:
 
 
 class _LiBRULayer(RecurrentLayer):
-    """What the three means share: the unbiased state p = 0.5 to begin with, and p as an output."""
+    """What these units share: the unbiased state p = 0.5 to begin with, and p as an output."""
 
     gates = 2
     initial_states = MappingProxyType({"default": math.log(2.0), "zeros": 0.0, "uniform": math.log(2.0)})
@@ -40,3 +40,10 @@ class LiBRUGeoLayer(_LiBRULayer):
     """LiBRU, geometric mean of probabilities. Equations in ``ops.libru_geo.reference``."""
 
     cell = "libru_geo"
+
+
+class SBRULayer(_LiBRULayer):
+    """Simple Bayesian unit, without gate. Equations in ``ops.sbru.reference``."""
+
+    cell = "sbru"
+    gates = 1

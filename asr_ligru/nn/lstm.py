@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from asr_ligru.nn.recurrent import RecurrentLayer
 
 
@@ -10,5 +12,12 @@ class LSTMLayer(RecurrentLayer):
 
     cell = "lstm_bn"
     gates = 4
-    keeps = False
+    rest = 0.0
     parts = 2
+
+
+class LSTMPeepholeLayer(LSTMLayer):
+    """LSTM whose gates see the cell. Equations in ``ops.lstm_peephole.reference``."""
+
+    cell = "lstm_peephole"
+    extras = MappingProxyType({"peepholes": (0.0, 0.0, 0.0)})

@@ -17,7 +17,7 @@ from asr_ligru.ops.packing import Packing
 from asr_ligru.registry import nearest
 
 # A gate's input behind a sequence's end: sigmoid of it is exactly 1 whatever the state adds, so the state stays.
-_KEEP = 1e4
+KEEP = 1e4
 
 State = Tensor | tuple[Tensor, Tensor]
 T = TypeVar("T")
@@ -57,7 +57,11 @@ class RecurrentLayer(nn.Module):
     Attributes:
         cell: package in ``ops``.
         gates: G, blocks of H in the projection.
-        keeps: whether the last of them is the keep gate.
+        recurrent_gates: blocks of H in U, where not G.
+        extras: further parameters of the recurrence by keyword, with the initial value of each block of H.
+        rest: what stands in the projection's last block behind a sequence's end, so that the state stays as it is or
+            goes to rest; 0 where it is bounded anyway.
+        two_way: whether ``config.bidirectional`` means a second direction.
         parts: states of H each: 1, or 2 for an LSTM's output and cell.
         initial_states: value of the state before the first frame, for each name of ``config.initial_state``.
         outputs: what the layer above sees of the state, for each name of ``config.output``.
@@ -65,17 +69,21 @@ class RecurrentLayer(nn.Module):
 
     cell: ClassVar[str]
     gates: ClassVar[int]
-    keeps: ClassVar[bool] = True
+    recurrent_gates: ClassVar[int | None] = None
+    extras: ClassVar[Mapping[str, tuple[float, ...]]] = {}
+    rest: ClassVar[float] = KEEP
+    two_way: ClassVar[bool] = True
     parts: ClassVar[int] = 1
     initial_states: ClassVar[Mapping[str, float]] = {"default": 0.0, "zeros": 0.0}
     outputs: ClassVar[Mapping[str, Callable[[Tensor], Tensor]]] = {"state": _unchanged}
 
+    u: Tensor
     padding: Tensor
 
     def __init__(self, input_size: int, config: CellConfig) -> None:
         super().__init__()
         self.hidden_size = config.hidden_size
-        self.directions = 2 if config.bidirectional else 1
+        self.directions = 2 if config.bidirectional and self.two_way else 1
         self.dropout = config.dropout
         self.backend = config.backend
         self.first = self._pick("initial_state", config.initial_state, self.initial_states)
@@ -84,10 +92,16 @@ class RecurrentLayer(nn.Module):
         width = self.gates * self.hidden_size
         self.w = nn.Linear(input_size, own * width, bias=config.norm == "none")
         self.norm = build_norm(config.norm, own * width, groups=own, gamma=config.norm_gamma)
-        self.u = nn.Parameter(torch.empty(own, width, self.hidden_size))
+        recurrent_gates = self.gates if self.recurrent_gates is None else self.recurrent_gates
+        u = torch.empty(own, recurrent_gates * self.hidden_size, self.hidden_size)
+        if recurrent_gates:
+            self.u = nn.Parameter(u)
+        else:
+            self.register_buffer("u", u, persistent=False)
+        for name, blocks in self.extras.items():
+            self.register_parameter(name, nn.Parameter(torch.empty(own, len(blocks) * self.hidden_size)))
         padding = torch.zeros(width)
-        if self.keeps:
-            padding[-self.hidden_size :] = _KEEP
+        padding[-self.hidden_size :] = self.rest
         self.register_buffer("padding", padding, persistent=False)
         self.reset_parameters()
 
@@ -102,12 +116,15 @@ class RecurrentLayer(nn.Module):
     def reset_parameters(self) -> None:
         """Draw the weights anew: recurrent ones orthogonal, input ones Glorot uniform, each gate by itself."""
         with torch.no_grad():
-            for gate in self.u.view(-1, self.hidden_size, self.hidden_size):
+            for gate in torch.split(self.u.flatten(0, 1), self.hidden_size):
                 nn.init.orthogonal_(gate)
             for gate in self.w.weight.view(-1, self.hidden_size, self.w.in_features):
                 nn.init.xavier_uniform_(gate)
             if self.w.bias is not None:
                 nn.init.zeros_(self.w.bias)
+            for name, blocks in self.extras.items():
+                values = self.u.new_tensor(blocks).repeat_interleave(self.hidden_size)
+                self.get_parameter(name).copy_(values)
 
     def forward(self, x: Tensor, packing: Packing, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Run the layer over packed frames.
@@ -121,25 +138,31 @@ class RecurrentLayer(nn.Module):
             (N, D * H) output, and the state (D, B, parts * H) after the last valid frame of each direction.
         """
         wx = self.norm(linear(x, self.w.weight, self.w.bias))
-        batch = (self.directions, len(packing.lens))
-        if state is None:
-            state = self.u.new_full((*batch, self.parts * self.hidden_size), self.first)
+        batch_size = len(packing.lens)
         states = dispatch.packed(
             self.cell,
             wx,
             packing,
             self.u,
-            state,
-            self._dropout_mask(*batch),
+            self.initial_state(batch_size) if state is None else state,
+            self._dropout_mask(self.directions, batch_size),
             padding=self.padding,
             backend=self.backend,
             **self.options(),
         ).view(len(wx), self.directions, -1)
-        return self.output(states[..., : self.hidden_size]).flatten(1), packing.last(states)
+        return self.read(states[..., : self.hidden_size], packing), packing.last(states)
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        """Return the cell's own state (D, B, parts * H) before the first frame."""
+        return self.u.new_full((self.directions, batch_size, self.parts * self.hidden_size), self.first)
 
     def options(self) -> dict[str, Any]:
         """Return further arguments of the cell's recurrence."""
-        return {}
+        return {name: self.get_parameter(name) for name in self.extras}
+
+    def read(self, h: Tensor, packing: Packing) -> Tensor:
+        """Return what the layer above sees, (N, D * H), of the states (N, D, H)."""
+        return self.output(h).flatten(1)
 
     def _dropout_mask(self, directions: int, batch_size: int) -> Tensor | None:
         """Draw one mask for each sequence and direction, in training only."""
@@ -154,14 +177,18 @@ class Encoder(nn.Module):
 
     Args:
         config: the cell's configuration.
+        two_way: whether ``config.bidirectional`` means a second direction.
 
     Attributes:
+        directions: D.
         output_size: D * H.
+        streams: whether ``step`` can be called.
     """
 
-    def __init__(self, config: CellConfig) -> None:
+    def __init__(self, config: CellConfig, *, two_way: bool = True) -> None:
         super().__init__()
-        self.directions = 2 if config.bidirectional else 1
+        self.streams = not config.bidirectional
+        self.directions = 2 if config.bidirectional and two_way else 1
         self.output_size = self.directions * config.hidden_size
 
     def forward(self, x: Tensor, lens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -200,7 +227,7 @@ class Encoder(nn.Module):
         Raises:
             ConfigError: the encoder is bidirectional.
         """
-        if self.directions == 2:
+        if not self.streams:
             raise ConfigError(
                 "a bidirectional encoder needs whole utterances", fix="train with cell.bidirectional=false"
             )
@@ -219,7 +246,7 @@ class RecurrentStack(Encoder):
     """
 
     def __init__(self, layer: type[RecurrentLayer], input_size: int, config: CellConfig) -> None:
-        super().__init__(config)
+        super().__init__(config, two_way=layer.two_way)
         sizes = [input_size] + [self.output_size] * (config.num_layers - 1)
         self.layers = nn.ModuleList(layer(size, config) for size in sizes)
         self._parts, self._hidden_size = layer.parts, config.hidden_size

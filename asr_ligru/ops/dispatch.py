@@ -43,7 +43,8 @@ def recurrence(
     Args:
         cell: a package in ``asr_ligru.ops``, such as "ligru".
         wx: (D, B, T, G*H) normalised projection of the input, the reverse direction already reversed.
-        u: (D or 1, G*H, H) recurrent weights; 1 when the directions share them.
+        u: (D or 1, G*H, H) recurrent weights; 1 when the directions share them. Of some cells, which say so, wx has
+            fewer gates or u has.
         h0: (D, B, S) state before the first frame; S is H, or 2H for an LSTM (output and cell).
         mask: (D, B, H) scaled dropout mask of the candidate, or None.
         backend: "auto" or one of ``BACKENDS``.
@@ -57,7 +58,7 @@ def recurrence(
         ValueError: shapes, dtypes or devices do not fit together.
     """
     directions, batch_size, _, width = wx.shape
-    _check_shapes(directions, batch_size, width == u.shape[1], u, h0, mask)
+    _check_shapes(directions, batch_size, width == _width(cell, u), u, h0, mask)
     name, inputs = _prepare(cell, backend, wx, u, h0, mask)
     return _run(name, cell, *inputs, **options)
 
@@ -94,8 +95,8 @@ def packed(
         ConfigError: ``backend`` is unknown or cannot run this case; the message says why.
         ValueError: shapes, dtypes or devices do not fit together.
     """
-    directions, gates = packing.directions, u.shape[1]
-    fits = wx.shape in ((packing.num_valid, gates), (packing.num_valid, directions * gates))
+    directions, width = packing.directions, _width(cell, u)
+    fits = wx.shape in ((packing.num_valid, width), (packing.num_valid, directions * width))
     _check_shapes(directions, len(packing.lens), fits, u, h0, mask)
     name, (wx, u, h0, mask) = _prepare(cell, backend, wx, u, h0, mask)
     if name == "cpu":
@@ -156,6 +157,12 @@ def _run(name: str, cell: str, wx: Tensor, u: Tensor, h0: Tensor, mask: Tensor |
     run = importlib.import_module(f"asr_ligru.ops.{cell}.{name}").recurrence
     with torch.autocast(wx.device.type, enabled=False):
         return cast(Tensor, run(wx, u, h0, mask, **options))
+
+
+def _width(cell: str, u: Tensor) -> int:
+    """Return how wide wx must be: as U h, unless the cell's reference says for how many gates there is an input."""
+    gates: int | None = getattr(importlib.import_module(f"asr_ligru.ops.{cell}.reference"), "INPUT_GATES", None)
+    return u.shape[1] if gates is None else gates * u.shape[2]
 
 
 def _check_shapes(directions: int, batch_size: int, wx_fits: bool, u: Tensor, h0: Tensor, mask: Tensor | None) -> None:

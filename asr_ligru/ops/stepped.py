@@ -35,6 +35,12 @@ def pull_gated(d_state: Tensor, factors: tuple[Tensor, ...], d_wx: Tensor, d_v: 
     d_state.mul_(keep)
 
 
+def pull_ungated(d_state: Tensor, factors: tuple[Tensor, ...], d_wx: Tensor, d_v: Tensor) -> None:
+    """Go back through one frame of a cell without gates, whose state before acts through U alone."""
+    torch.mul(factors[0], d_state, out=d_wx)
+    d_state.zero_()
+
+
 @dataclass(frozen=True)
 class SteppedCell:
     """What a cell adds to the machinery.

@@ -13,6 +13,7 @@ from asr_ligru.nn.recurrent import Encoder, RecurrentStack
 
 OF_TORCH = {"gru": {"norm": "none", "share_directions": False}, "lstm": {"norm": "none", "share_directions": False}}
 OWN = [name for name in CELLS if name not in OF_TORCH]
+TWO_WAY = [name for name in OWN if name != "ubru"]  # it has a smoother instead of a second direction
 INPUT_SIZE = 4
 LENS = torch.tensor([9, 1, 12, 5])
 

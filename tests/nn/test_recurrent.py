@@ -1,20 +1,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
-from encoder_case import LENS, OWN, batch, config, encoder, layers, parts
+from encoder_case import LENS, OWN, TWO_WAY, batch, config, encoder, layers, parts
 from tolerance import assert_close
 from torch import nn
 
 from asr_ligru.errors import ConfigError
 from asr_ligru.nn import build_encoder
 
-IN_PAPERS_FORM = [("gru_bn", nn.GRU), ("lstm_bn", nn.LSTM)]
+IN_PAPERS_FORM = [
+    ("gru_bn", nn.GRU),
+    ("lstm_bn", nn.LSTM),
+    ("rnn_tanh", nn.RNN),
+    ("rnn_relu", partial(nn.RNN, nonlinearity="relu")),
+]
 
 
-def _copy_from_torch(model: nn.Module, network: nn.GRU | nn.LSTM) -> None:
+def _copy_from_torch(model: nn.Module, network: nn.RNNBase) -> None:
     """Give a stack without norm and with separate directions the weights of a network of torch."""
     with torch.no_grad():
         for index, layer in enumerate(layers(model)):
@@ -26,7 +33,7 @@ def _copy_from_torch(model: nn.Module, network: nn.GRU | nn.LSTM) -> None:
 
 
 @pytest.mark.parametrize(("cell", "network_of_torch"), IN_PAPERS_FORM)
-def test_stack_without_norm_equals_torch_network(cell: str, network_of_torch: type[nn.GRU] | type[nn.LSTM]) -> None:
+def test_stack_without_norm_equals_torch_network(cell: str, network_of_torch: Callable[..., nn.RNNBase]) -> None:
     torch.manual_seed(0)
     network = network_of_torch(4, 5, 3, batch_first=True, bidirectional=True).double()
     if cell == "gru_bn":  # its candidate has no recurrent bias; elsewhere two biases are one
@@ -43,7 +50,7 @@ def test_stack_without_norm_equals_torch_network(cell: str, network_of_torch: ty
         assert_close(got, want)
 
 
-@pytest.mark.parametrize("cell", OWN)
+@pytest.mark.parametrize("cell", TWO_WAY)
 def test_final_state_of_top_layer_is_where_each_direction_ends(cell: str) -> None:
     out, state = encoder(cell)(batch(), LENS)
     forward, reverse = parts(state)[0][-2:]
@@ -52,7 +59,7 @@ def test_final_state_of_top_layer_is_where_each_direction_ends(cell: str) -> Non
     assert torch.equal(reverse, out[:, 0, 5:])
 
 
-@pytest.mark.parametrize("cell", OWN)
+@pytest.mark.parametrize("cell", TWO_WAY)
 def test_shared_directions_reversed_input_swaps_halves(cell: str) -> None:
     model = encoder(cell, num_layers=1)
     x = torch.randn(2, 6, 4)
@@ -62,7 +69,7 @@ def test_shared_directions_reversed_input_swaps_halves(cell: str) -> None:
     assert_close(model(x.flip(1), lens)[0], swapped)
 
 
-@pytest.mark.parametrize("cell", OWN)
+@pytest.mark.parametrize("cell", TWO_WAY)
 def test_recurrent_weights_start_orthogonal_per_gate(cell: str) -> None:
     for layer in layers(build_encoder(4, config(cell, share_directions=False))):
         gates = layer.u.detach().view(-1, 5, 5)
@@ -117,7 +124,7 @@ def test_initial_state_by_name_equals_given(cell: str, name: str, value: float) 
     assert torch.equal(model(batch(), LENS, given if len(given) > 1 else given[0])[0], expected)
 
 
-@pytest.mark.parametrize("cell", ["libru_arith", "libru_harm", "libru_geo"])
+@pytest.mark.parametrize("cell", ["libru_arith", "libru_harm", "libru_geo", "sbru"])
 def test_output_probability_is_exp_of_minus_state(cell: str) -> None:
     state, probability = (encoder(cell, num_layers=1, output=name) for name in ("state", "probability"))
     s, _ = state(batch(), LENS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -45,9 +46,10 @@ class Case:
         """Return wx, u, h0 and the mask."""
         layer, rows = LAYERS[self.cell], (self.directions, self.batch_size)
         width = layer.gates * self.hidden_size
+        height = width if layer.recurrent_gates is None else layer.recurrent_gates * self.hidden_size
         random = torch.Generator().manual_seed(3)
         wx = torch.randn(*rows, self.num_frames, width, generator=random, dtype=torch.float64)
-        u = torch.randn(self.own, width, self.hidden_size, generator=random, dtype=torch.float64)
+        u = torch.randn(self.own, height, self.hidden_size, generator=random, dtype=torch.float64)
         h0 = torch.rand(*rows, layer.parts * self.hidden_size, generator=random, dtype=torch.float64)
         mask = (torch.rand(*rows, self.hidden_size, generator=random) < 0.8).double() / 0.8
         tensors = (wx, u * 0.5 / math.sqrt(self.hidden_size), h0, mask)
@@ -68,6 +70,23 @@ class Case:
         return replace(self, dtype=dtype)
 
 
+def extras(cell: str, u: Tensor) -> dict[str, Tensor]:
+    """Return random values of the further parameters that the recurrence of ``cell`` takes, to go with ``u``."""
+    function = importlib.import_module(f"asr_ligru.ops.{cell}.reference").recurrence
+    parameters = inspect.signature(function).parameters.values()
+    names = [x.name for x in parameters if x.kind is x.KEYWORD_ONLY and x.default is x.empty]
+    random = torch.Generator().manual_seed(5)
+    shapes = [(u.shape[0], len(LAYERS[cell].extras[name]) * u.shape[-1]) for name in names]
+    values = [torch.randn(shape, generator=random, dtype=torch.float64).to(u.dtype) for shape in shapes]
+    return dict(zip(names, values, strict=True))
+
+
 def recurrence(cell: str, backend: str) -> Any:
-    """Return the implementation of ``cell`` for ``backend``."""
-    return importlib.import_module(f"asr_ligru.ops.{cell}.{backend}").recurrence
+    """Return the implementation of ``cell`` for ``backend``, with ``extras`` where a call names none."""
+    run = importlib.import_module(f"asr_ligru.ops.{cell}.{backend}").recurrence
+
+    def completed(wx: Tensor, u: Tensor, h0: Tensor, mask: Tensor | None = None, **options: Any) -> Tensor:
+        states: Tensor = run(wx, u, h0, mask, **{**extras(cell, u), **options})
+        return states
+
+    return completed

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from recurrence_case import LAYERS, Case
+from recurrence_case import LAYERS, Case, extras
 from tolerance import assert_close
 
 from asr_ligru.errors import ConfigError
@@ -29,9 +29,9 @@ def without_core(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("backend", ["auto", "cpu"])
 @pytest.mark.parametrize("cell", LAYERS)
 def test_recurrence_any_backend_equals_reference(cell: str, backend: str, dtype: torch.dtype) -> None:
-    inputs = Case(cell, dtype=dtype).inputs()
-    expected = dispatch.recurrence(cell, *Case(cell).inputs(), backend="reference")
-    assert_close(dispatch.recurrence(cell, *inputs, backend=backend), expected)
+    inputs, precise = Case(cell, dtype=dtype).inputs(), Case(cell).inputs()
+    expected = dispatch.recurrence(cell, *precise, backend="reference", **extras(cell, precise[1]))
+    assert_close(dispatch.recurrence(cell, *inputs, backend=backend, **extras(cell, inputs[1])), expected)
 
 
 @pytest.mark.parametrize("backend", ["reference", "auto", "cpu"])
@@ -40,16 +40,16 @@ def test_recurrence_any_backend_equals_reference(cell: str, backend: str, dtype:
 def test_packed_any_backend_equals_each_sequence_alone(cell: str, own: int, backend: str) -> None:
     lens = torch.tensor([4, 1, 7])
     case = Case(cell, own=own, num_frames=7, dtype=torch.float32)
-    _, u, h0, mask = case.inputs()
+    wx, u, h0, mask = case.inputs()
     assert mask is not None
-    wx = torch.randn(12, own * u.shape[1])
-    padding = torch.zeros(u.shape[1])
-    got = dispatch.packed(cell, wx, Packing(lens, 7, 2), u, h0, mask, padding=padding, backend=backend)
+    padding, options = torch.zeros(wx.shape[-1]), extras(cell, u)
+    wx = torch.randn(12, own * wx.shape[-1])
+    got = dispatch.packed(cell, wx, Packing(lens, 7, 2), u, h0, mask, padding=padding, backend=backend, **options)
     for b, (rows, states) in enumerate(zip(wx.split(lens.tolist()), got.split(lens.tolist()), strict=True)):
         alone = rows.view(len(rows), own, -1).transpose(0, 1).expand(2, -1, -1)
         alone = torch.stack((alone[0], alone[1].flip(0))).unsqueeze(1)
         forward, reverse = dispatch.recurrence(
-            cell, alone, u, h0[:, b : b + 1], mask[:, b : b + 1], backend="reference"
+            cell, alone, u, h0[:, b : b + 1], mask[:, b : b + 1], backend="reference", **options
         )
         assert_close(states, torch.cat((forward[0], reverse[0].flip(0)), dim=1))
 

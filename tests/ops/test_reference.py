@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from recurrence_case import LAYERS, Case, recurrence
+from recurrence_case import LAYERS, Case, extras, recurrence
 from tolerance import assert_close
 from torch import Tensor
 
@@ -15,8 +15,13 @@ SMALL = {"batch_size": 2, "num_frames": 4, "hidden_size": 3}
 @pytest.mark.parametrize(("directions", "own", "masked"), [(1, 1, False), (2, 1, True), (2, 2, True)])
 def test_reference_every_gradient_equals_finite_differences(cell: str, directions: int, own: int, masked: bool) -> None:
     wx, u, h0, mask = Case(cell, directions, own, masked=masked, **SMALL).inputs()
-    leaves = [x.requires_grad_() for x in (wx, u, h0)]
-    assert torch.autograd.gradcheck(lambda *x: recurrence(cell, "reference")(*x, mask), leaves)
+    further = extras(cell, u)
+    leaves = [x.requires_grad_() for x in (wx, u, h0, *further.values())]
+
+    def run(wx: Tensor, u: Tensor, h0: Tensor, *values: Tensor) -> Tensor:
+        return recurrence(cell, "reference")(wx, u, h0, mask, **dict(zip(further, values, strict=True)))
+
+    assert torch.autograd.gradcheck(run, leaves)
 
 
 @pytest.mark.parametrize("cell", LAYERS)

@@ -1,0 +1,1 @@
+"""GRU1: a gated recurrent unit whose gates do not see the input."""

@@ -1,0 +1,1 @@
+"""GRU3: a gated recurrent unit whose gates are constants."""

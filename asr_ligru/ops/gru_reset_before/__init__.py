@@ -1,0 +1,1 @@
+"""The gated recurrent unit (GRU) with its reset gate before U."""

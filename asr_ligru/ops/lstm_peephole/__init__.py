@@ -1,0 +1,1 @@
+"""The long short-term memory (LSTM) whose gates see the cell."""

@@ -1,0 +1,1 @@
+"""M-GRU: a gated recurrent unit without reset gate."""

@@ -1,0 +1,1 @@
+"""The minimal gated unit (MGU): one gate resets and updates."""

@@ -1,0 +1,1 @@
+"""The simple Bayesian recurrent unit (sBRU)."""

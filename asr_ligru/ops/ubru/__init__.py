@@ -1,0 +1,1 @@
+"""The unit-wise Bayesian recurrent unit (uBRU) with its backward smoother."""
