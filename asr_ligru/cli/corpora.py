@@ -1,4 +1,4 @@
-"""``asr-ligru prepare`` and ``validate``: corpora made ready, and checked."""
+"""``asr-ligru prepare``, ``validate`` and ``export-kaldi``: corpora made ready, checked, handed to Kaldi."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 def add_to(verbs: Any) -> None:
     """Add the verbs."""
     prepare = verbs.add_parser("prepare", help="make manifests of a corpus")
-    prepare.add_argument("corpus", metavar="CORPUS", help="an4, demo, fsdd, mini_librispeech or yesno")
+    prepare.add_argument("corpus", metavar="CORPUS", help="an4, demo, fsdd, mini_librispeech, yesno, or kaldi")
     prepare.add_argument("--root", type=Path, metavar="DIR", help="where the corpus is")
     prepare.add_argument("--out", type=Path, metavar="DIR", help="where manifests go (default: data/CORPUS)")
     prepare.add_argument(
@@ -24,6 +24,14 @@ def add_to(verbs: Any) -> None:
     validate.add_argument("--resample", action="store_true", help="other sample rates are converted, not errors")
     validate.add_argument("--channel", default="error", metavar="C", help="error, mix, 0 or 1 (%(default)s)")
     validate.set_defaults(run=run_validate)
+    export = verbs.add_parser("export-kaldi", help="write a split as a folder of Kaldi's, with features if wanted")
+    export.add_argument("manifest", type=Path, metavar="MANIFEST", help="a split, such as data/an4/train.jsonl")
+    export.add_argument("folder", type=Path, metavar="DIR", help="gets wav.scp, text, utt2spk, spk2utt and segments")
+    export.add_argument("--wav", action="store_true", help="copy the audio as WAV: Kaldi reads nothing else")
+    export.add_argument("--features", metavar="NAME", help="also feats and cmvn: a choice of `asr-ligru ls features`")
+    export.add_argument("--compress", action="store_true", help="compressed features, a quarter of the size")
+    export.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as corpus.resample=true")
+    export.set_defaults(run=run_export_kaldi)
 
 
 def _bar() -> Any:
@@ -58,3 +66,19 @@ def run_validate(options: argparse.Namespace) -> int:
         )
     print(report.render())
     return 3 if report.has_errors else 0
+
+
+def run_export_kaldi(options: argparse.Namespace) -> int:
+    """Write a folder that Kaldi's tools read."""
+    from asr_ligru.compose import compose
+    from asr_ligru.data.manifest import read_manifest
+    from asr_ligru.integrations.kaldi import export_feats, export_folder
+
+    chosen = [f"features={options.features}"] if options.features else []
+    config = compose([*chosen, *options.overrides])
+    with _bar() as bar:
+        export = export_folder(read_manifest(options.manifest), options.folder, wav=options.wav, tick=bar.update)
+        if options.features:
+            export_feats(export, config.features, config.corpus, compress=options.compress, tick=bar.update)
+    print(export.render())
+    return 0

@@ -83,7 +83,8 @@ def read_table(source: str | Path) -> Iterator[tuple[str, Array]]:
     seen: set[str] = set()
     for key, array in entries:
         if key in seen:
-            raise DataError(f"the key {printable(key)!r} comes twice", where=printable(name))
+            fix = "leave one of the two out"
+            raise DataError(f"the key {printable(key)!r} comes twice", where=printable(name), fix=fix)
         seen.add(key)
         yield key, array
 
@@ -164,7 +165,8 @@ def write_table(
             for key, tensor in arrays:
                 check_key(key, name)
                 if key in lines:
-                    raise DataError(f"the key {printable(key)!r} comes twice", where=printable(name))
+                    what = f"the key {printable(key)!r} comes twice"
+                    raise DataError(what, where=printable(name), fix="rename the utterance")
                 lines[key] = f"{key} {name}:{stream.tell() + len(key.encode()) + 1}\n"
                 array = _writable(tensor, f"{name}, key {key}")
                 method = 1 if compress and array.ndim == 2 else None  # 1: Kaldi chooses by the shape
@@ -200,10 +202,11 @@ def _writable(tensor: Tensor, where: str) -> Array:
     is_float = array.dtype in (np.float32, np.float64)
     if not array.size or array.ndim > 1 + is_float or not (is_float or array.dtype.kind == "i"):
         what = f"expected a matrix or vector of float32 or float64, or a vector of integers, got {tuple(tensor.shape)}"
-        raise DataError(f"{what} of {array.dtype}", where=printable(where))
+        raise DataError(f"{what} of {array.dtype}", where=printable(where), fix="convert it, or leave it out")
     fits = np.isfinite(array).all() if is_float else np.all((array >= _INT32.min) & (array <= _INT32.max))
     if not fits:
-        raise DataError("a value is not finite, or beyond 32 bits", where=printable(where))
+        what = "a value is not finite, or beyond 32 bits"
+        raise DataError(what, where=printable(where), fix="look at the audio of this utterance, or leave it out")
     return array if is_float else array.astype(np.int32)
 
 
@@ -233,13 +236,14 @@ def _opened(path: Path, where: str = "") -> Iterator[BinaryIO]:
     place = printable(f"{where}: {path}" if where else str(path))
     try:
         if not path.is_file():
-            raise DataError("no such file" if not path.exists() else "not a regular file", where=place)
+            what = "no such file" if not path.exists() else "not a regular file"
+            raise DataError(what, where=place, fix="start where Kaldi ran, or correct the name")
         with path.open("rb") as file:
             packed = file.read(2) == _GZIP_MAGIC
             file.seek(0)
             yield gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[misc]
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise DataError(f"cannot read: {error}", where=place) from error
+        raise DataError(f"cannot read: {printable(str(error))}", where=place, fix="correct the name") from error
 
 
 @contextmanager

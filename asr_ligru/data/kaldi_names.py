@@ -140,23 +140,28 @@ def read_script(path: Path) -> Iterator[tuple[str, str, Location]]:
     Raises:
         DataError: absent, not UTF-8, a line that is not ``key location``, or a command.
     """
-    for number, line in read_lines(path):
-        key, name = split_line(line)
-        where = f"{path}, line {number}, key {key}"
+    for where, key, name in read_keyed(path):
         refuse_command(name, where)
         try:
             location = locate(name)
         except ValueError as error:
-            raise DataError(f"malformed script file: {error}", where=printable(where)) from error
+            what = f"malformed script file: {error}"
+            raise DataError(what, where=printable(where), fix="make the script file again") from error
         if not location.name:
-            raise DataError(f"expected `key file`, got {printable(line[:60])!r}", where=printable(where))
+            fix = "name the file after the key"
+            raise DataError(f"expected `key file`, got {printable(key[:60])!r}", where=printable(where), fix=fix)
         yield where, key, replace(location, name=str(find(location.name, path)))
 
 
-def split_line(line: str) -> tuple[str, str]:
-    """Return the first word of a line and the rest after the blanks, "" when there is none."""
-    words = _BLANKS.split(line.strip(), maxsplit=1)
-    return words[0], words[1] if len(words) > 1 else ""
+def read_keyed(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield (file, line and key for messages; key, the first word of a line; the rest after the blanks, maybe "").
+
+    Raises:
+        DataError: absent or not UTF-8.
+    """
+    for number, line in read_lines(path):
+        key, *rest = _BLANKS.split(line, maxsplit=1)
+        yield f"{path}, line {number}, key {key}", key, rest[0] if rest else ""
 
 
 def find(name: str, script: Path) -> Path:

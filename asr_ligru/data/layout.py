@@ -26,12 +26,14 @@ class Listing:
             stands for the whole file.
         left_out: what the corpus holds but no split takes, with the reason.
         lexicon: pronunciations, lines ``WORD phone phone ...``; empty when the corpus has none.
+        notes: what the user should know about how the corpus was read, a line each.
         disjoint_speakers: splits whose speakers are promised to be in no other split of the same folder.
     """
 
     splits: dict[str, list[Utterance]]
     left_out: list[BadUtterance] = field(default_factory=list)
     lexicon: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     disjoint_speakers: tuple[str, ...] = ()
 
 

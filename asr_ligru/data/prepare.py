@@ -19,8 +19,8 @@ from asr_ligru.safety import atomic_write, printable
 from asr_ligru.safety.files import write_errors
 from asr_ligru.typing import BadUtterance, Utterance
 
-CORPORA = ("demo", "an4", "fsdd", "yesno", "mini_librispeech")  # the closed table: preparing runs a recipe's code
-
+# The closed table: preparing runs a recipe's code.
+CORPORA = ("demo", "an4", "fsdd", "yesno", "mini_librispeech", "kaldi")
 
 _UNKNOWN_S = 0.01  # of a file that cannot be read, in the splits that keep it
 
@@ -46,6 +46,7 @@ class Preparation:
         left_out: what no split holds, and why.
         lexicon_entries: pronunciations written.
         downloads: archives fetched or found, with their checksums.
+        notes: how the corpus was read, where that is not plain.
     """
 
     corpus: str
@@ -55,6 +56,7 @@ class Preparation:
     left_out: list[BadUtterance]
     lexicon_entries: int
     downloads: list[Download]
+    notes: list[str]
 
     def render(self) -> str:
         """Return the report as text of at most 80 columns, safe to print."""
@@ -65,6 +67,7 @@ class Preparation:
             lines.append(f"lexicon.txt: {self.lexicon_entries} pronunciations")
         for download in self.downloads:
             lines += [f"sha256 {download.sha256}", f"  {download.check}", f"  {download.url}"]
+        lines += [printable(f"note: {note}") for note in self.notes]
         for bad in self.left_out[:5]:
             lines.append(printable(f"unusable: {bad.utt_id or bad.path}: {bad.reason}"))
         if self.left_out:
@@ -138,7 +141,9 @@ def _measured(listing: Listing, tick: Callable[[], object]) -> Listing:
         for split, utterances in listing.splits.items()
     }
     left_out = [*listing.left_out, *failures.values()]
-    if not durations and failures:
+    known_bad = {bad.utt_id for bad in listing.left_out}
+    every = itertools.chain.from_iterable(listing.splits.values())
+    if all(u.audio_path in failures or u.utt_id in known_bad for u in every):
         examples = "; ".join(printable(f"{bad.path}: {bad.reason}") for bad in left_out[:3])
         raise DataError(f"no usable utterance in the corpus, {len(left_out)} left out: {examples}")
     return replace(listing, splits=splits, left_out=left_out)
@@ -163,7 +168,7 @@ def _write(name: str, out: Path, listing: Listing, downloads: list[Download]) ->
         atomic_write(out / "lexicon.txt", "".join(f"{line}\n" for line in listing.lexicon))
     write_bad_utterances(out / "bad_utterances.jsonl", listing.left_out)
     counts = {split: _count(utterances) for split, utterances in listing.splits.items()}
-    report = Preparation(name, out, manifests, counts, listing.left_out, len(listing.lexicon), downloads)
+    report = Preparation(name, out, manifests, counts, listing.left_out, len(listing.lexicon), downloads, listing.notes)
     summary = _summary(report) | {"disjoint_speakers": list(listing.disjoint_speakers)}
     atomic_write(out / "prepare.json", json.dumps(summary, indent=1) + "\n")
     return report

@@ -1,0 +1,1 @@
+"""Any corpus in the layout of Kaldi's ``data/`` folder."""
