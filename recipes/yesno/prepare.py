@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from asr_ligru.data import audio
 from asr_ligru.data.download import Archive
 from asr_ligru.data.layout import TO_MEASURE, Listing, find_folder
+from asr_ligru.errors import DataError
 from asr_ligru.typing import BadUtterance, Utterance
+from recipes.yesno.pauses import find_pauses
 
 ARCHIVES = (
     Archive(
@@ -30,8 +35,9 @@ def prepare(root: Path, out: Path) -> Listing:
         out: not used; the files stay where they are.
 
     Returns:
-        Of the files sorted by name the first half, each sixth of them as ``dev`` (5) and the others as ``train``
-        (25), and the second half as ``test`` (30); the same under ``hebrew/`` with Hebrew words.
+        Of the files sorted by name the first half, each sixth of them as ``dev`` (5 files) and the others as ``train``
+        (25), and the second half as ``test`` (30); the same under ``hebrew/`` with Hebrew words. Files of ``train`` and
+        ``dev`` are there three times, whole and in two parts.
 
     Raises:
         DataError: the folder is not waves_yesno.
@@ -44,16 +50,42 @@ def prepare(root: Path, out: Path) -> Listing:
         for path in sorted(folder.glob("*.wav"))
         if path not in waves
     ]
+    half = len(waves) // 2
+    parts = [part for number, path in enumerate(waves[:half]) for part in _parts(path, number)]
     splits: dict[str, list[Utterance]] = {}
     for variant, words in WORDS.items():
-        utterances = [_utterance(path, words) for path in waves]
-        half = len(utterances) // 2
-        splits[f"{variant}train"] = [u for i, u in enumerate(utterances[:half], 1) if i % _DEV_EVERY]
-        splits[f"{variant}dev"] = utterances[:half][_DEV_EVERY - 1 :: _DEV_EVERY]
-        splits[f"{variant}test"] = utterances[half:]
+        dev = {path.stem for path in waves[_DEV_EVERY - 1 : half : _DEV_EVERY]}
+        seen = [_written(part, words) for part in parts]
+        splits[f"{variant}train"] = [u for u in seen if u.audio_path.stem not in dev]
+        splits[f"{variant}dev"] = [u for u in seen if u.audio_path.stem in dev]
+        splits[f"{variant}test"] = [_written(_whole(path), words) for path in waves[half:]]
     return Listing(splits, left_out)
 
 
-def _utterance(path: Path, words: tuple[str, str]) -> Utterance:
-    text = " ".join(words[int(digit)] for digit in path.stem.split("_"))
-    return Utterance(path.stem, path, TO_MEASURE, text, "yesno")
+def _whole(path: Path) -> Utterance:
+    return Utterance(path.stem, path, TO_MEASURE, path.stem.replace("_", " "), "yesno")
+
+
+def _parts(path: Path, number: int) -> Iterator[Utterance]:
+    """Yield the whole file and its two parts, cut behind the first word, the second, ... as ``number`` goes on.
+
+    All files of the first half begin with NO, which a model that sees only whole files learns from the silence before.
+    A file that is unreadable, which measuring it records, or too short for its words stays whole.
+    """
+    whole = _whole(path)
+    yield whole
+    digits = whole.text.split()
+    try:
+        wav, rate = audio.read(path), audio.probe(path).sample_rate_hz
+        pauses = find_pauses(wav, rate, len(digits))
+    except (DataError, ValueError):
+        return
+    cut = 1 + number % len(pauses)
+    start = pauses[cut - 1]
+    first, last = " ".join(digits[:cut]), " ".join(digits[cut:])
+    yield replace(whole, utt_id=f"{path.stem}-to{cut}", duration_s=start, text=first)
+    yield replace(whole, utt_id=f"{path.stem}-from{cut}", offset_s=start, duration_s=len(wav) / rate - start, text=last)
+
+
+def _written(utterance: Utterance, words: tuple[str, str]) -> Utterance:
+    return replace(utterance, text=" ".join(words[int(digit)] for digit in utterance.text.split()))

@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
+from asr_ligru.data import audio
 from asr_ligru.data.manifest import read_manifest
 from asr_ligru.data.prepare import Preparation, prepare_corpus
+from recipes.yesno.pauses import find_pauses
+from recipes.yesno.prepare import prepare
 
 
 @pytest.fixture(scope="module")
@@ -17,9 +21,10 @@ def real(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Preparation:
 
 def test_prepare_real_counts(real: Preparation) -> None:
     counts = {split: count.utterances for split, count in real.counts.items()}
-    variant = {"train": 25, "dev": 5, "test": 30}
+    variant = {"train": 3 * 25, "dev": 3 * 5, "test": 30}
     assert counts == variant | {f"hebrew/{split}": count for split, count in variant.items()}
-    assert sum(real.counts[split].hours for split in variant) == pytest.approx(0.102, abs=5e-4)
+    hours = {split: real.counts[split].hours for split in variant}
+    assert (hours["train"] + hours["dev"]) / 2 + hours["test"] == pytest.approx(0.102, abs=5e-4)
     assert real.left_out == []
 
 
@@ -27,7 +32,40 @@ def test_prepare_real_test_set_is_the_last_thirty_by_name(real: Preparation, sha
     names = sorted(path.stem for path in (shared / "corpora" / "yesno" / "waves_yesno").glob("*.wav"))
     assert [u.utt_id for u in read_manifest(real.manifests["test"])] == names[30:]
     others = [u.utt_id for split in ("train", "dev") for u in read_manifest(real.manifests[split])]
-    assert sorted(others) == names[:30]
+    assert sorted(others[::3]) == names[:30]
+
+
+def test_prepare_real_parts_make_up_the_whole(real: Preparation) -> None:
+    utterances = read_manifest(real.manifests["train"])
+    for whole, head, tail in zip(utterances[::3], utterances[1::3], utterances[2::3], strict=True):
+        assert f"{head.text} {tail.text}" == whole.text
+        assert tail.offset_s == head.duration_s
+        assert head.duration_s + tail.duration_s == pytest.approx(whole.duration_s, abs=1e-6)
+    assert {u.text[0] for u in utterances[::3]} == {"N"}
+    assert {u.text[0] for u in utterances[2::3]} == {"N", "Y"}
+
+
+def test_find_pauses_of_bursts_are_the_silences_between_them() -> None:
+    rate, words = 8000, [(0.5, 0.85), (1.1, 1.5), (1.6, 2.0), (2.2, 2.5)]
+    noise = torch.randn(3 * rate, generator=torch.Generator().manual_seed(0))
+    time_s = torch.arange(3 * rate) / rate
+    spoken = torch.stack([(time_s >= start) & (time_s < end) for start, end in words]).any(0)
+    pauses = find_pauses(noise * torch.where(spoken, 0.1, 0.001), rate, 4)
+    for pause, (_, end), (start, _) in zip(pauses, words, words[1:], strict=False):
+        assert end - 0.02 <= pause <= start + 0.02
+    assert len(pauses) == 3
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.3, 2), (3.0, 1), (3.0, 8)])
+def test_find_pauses_without_room_for_them_raises(seconds: float, words: int) -> None:
+    with pytest.raises(ValueError, match="no pauses"):
+        find_pauses(torch.zeros(int(seconds * 8000)), 8000, words)
+
+
+def test_prepare_file_too_short_for_its_words_stays_whole(tmp_path: Path) -> None:
+    for name in ("0_1", "1_0"):
+        audio.write(tmp_path / f"{name}.wav", torch.full((800,), 0.1), 8000)
+    assert [u.utt_id for u in prepare(tmp_path, tmp_path).splits["train"]] == ["0_1"]
 
 
 def test_prepare_real_hebrew_says_the_same_in_other_letters(real: Preparation) -> None:
