@@ -147,9 +147,9 @@ def read_script(path: Path) -> Iterator[tuple[str, str, Location]]:
         except ValueError as error:
             what = f"malformed script file: {error}"
             raise DataError(what, where=printable(where), fix="make the script file again") from error
-        if not location.name:
-            fix = "name the file after the key"
-            raise DataError(f"expected `key file`, got {printable(key[:60])!r}", where=printable(where), fix=fix)
+        if not location.name or "\0" in name:
+            what = f"expected `key file`, got {printable(f'{key} {name}'[:60].strip())!r}"
+            raise DataError(what, where=printable(where), fix="name the file after the key")
         yield where, key, replace(location, name=str(find(location.name, path)))
 
 

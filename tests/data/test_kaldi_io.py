@@ -194,7 +194,7 @@ SCRIPTS = {
     "folder": ("u1 .", "not a regular file"),
     "pipe": ("u1 fifo", "not a regular file"),
     "device": ("u1 /dev/zero", "not a regular file"),
-    "NUL": ("u1 a\0b", "cannot read|no such file"),
+    "NUL": ("u1 a\0b", "expected `key file`"),
     "long": ("u1 " + "a" * 5000, "cannot read|no such file"),
     "no file": ("u1", "expected `key file`"),
     "behind the end": ("u1 x.ark:99999", "behind the end"),
