@@ -12,7 +12,8 @@ from asr_ligru.data.download import Archive
 from asr_ligru.data.layout import TO_MEASURE, Listing, find_folder
 from asr_ligru.errors import DataError
 from asr_ligru.typing import BadUtterance, Utterance
-from recipes.yesno.pauses import find_pauses
+
+from .pauses import find_pauses
 
 ARCHIVES = (
     Archive(
