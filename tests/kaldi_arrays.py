@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,18 @@ DOUBLE = 1e-10
 FLOAT = {"statistics": 1e-5, "transforms": 1e-4, "objective": 1e-4}
 
 
+@lru_cache
+def _load(path: Path) -> dict[str, Tensor]:
+    with np.load(path) as arrays:
+        return {name: torch.from_numpy(arrays[name]) for name in arrays}
+
+
 class KaldiArrays:
     """The arrays of one file; remembers which ones were taken as input."""
 
     def __init__(self, shared: Path, file: str) -> None:
-        with np.load(shared / "oracles" / "fmllr" / file) as arrays:
-            self._arrays = {name: torch.from_numpy(arrays[name]) for name in arrays if arrays[name].dtype.kind in "iuf"}
-            self.names = frozenset(arrays)
+        self._arrays = _load(shared / "oracles" / "fmllr" / file)
+        self.names = frozenset(self._arrays)
         self.taken: set[str] = set()
 
     def __getitem__(self, name: str) -> Tensor:

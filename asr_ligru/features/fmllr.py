@@ -25,7 +25,7 @@ from asr_ligru.features.moments import unpack
 from asr_ligru.features.row_updates import invert_quadratic, replace_row
 
 MIN_COUNT = 500.0  # Kaldi's; more than this is needed
-_BATCH = 64  # speakers taken together: their G take 35 MiB in 40 dimensions
+BATCH = 64  # speakers taken together: their G take 35 MiB in 40 dimensions
 _CONSTANT = 1e-12  # share of the mean square that is left to the variance of a constant feature
 _MAY_FALL = 1e-3  # relative fall of the objective that passes as rounding, as in Kaldi
 
@@ -47,6 +47,13 @@ class Estimate:
     count: Tensor
     kinds: tuple[str, ...]
     reasons: tuple[str, ...]
+
+    def records(self, speakers: Sequence[str]) -> list[dict[str, str | float]]:
+        """Return what is to be known about each speaker, one line of a table each; the improvement in nats a frame."""
+        gain = (self.improvement / self.count.clamp(min=1)).tolist()
+        columns = (speakers, self.kinds, self.count.tolist(), gain, log_det(self.transforms).tolist(), self.reasons)
+        names = ("speaker", "kind", "frames", "improvement", "log_det", "reason")
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def identity(dim: int, *speakers: int) -> Tensor:
@@ -78,7 +85,7 @@ def log_det(transform: Tensor) -> Tensor:
 
 def auxiliary(transform: Tensor, stats: FmllrStats) -> Tensor:
     """Return Q (...), nats, of transforms (..., D, D + 1)."""
-    quadratic = (_quadratic_gradient(transform, stats) * transform).sum((-2, -1))
+    quadratic = (quadratic_gradient(transform, stats) * transform).sum((-2, -1))
     return stats.beta * log_det(transform) + (transform * stats.K).sum((-2, -1)) - 0.5 * quadratic
 
 
@@ -86,10 +93,11 @@ def gradient(transform: Tensor, stats: FmllrStats) -> Tensor:
     """Return dQ/dW = beta [A^-T 0] + K - [w_i G_i], (..., D, D + 1)."""
     inverse = torch.linalg.inv(transform[..., :-1]).mT
     logdet = torch.nn.functional.pad(inverse, (0, 1)) * stats.beta[..., None, None]
-    return logdet + stats.K - _quadratic_gradient(transform, stats)
+    return logdet + stats.K - quadratic_gradient(transform, stats)
 
 
-def _quadratic_gradient(transform: Tensor, stats: FmllrStats) -> Tensor:
+def quadratic_gradient(transform: Tensor, stats: FmllrStats) -> Tensor:
+    """Return [w_i G_i], the rows' gradients of the quadratic term of -Q, (..., D, D + 1)."""
     return (unpack(stats.G) @ transform[..., None]).squeeze(-1)
 
 
@@ -126,22 +134,32 @@ def estimate(
     if kind not in _UPDATES:
         raise ConfigError(f"fMLLR kind: expected one of {', '.join(_UPDATES)} or none, got {kind!r}")
     parts = []
-    for table, begin in zip(torch.split(stats.table, _BATCH), torch.split(start, _BATCH), strict=True):
+    for table, begin in zip(torch.split(stats.table, BATCH), torch.split(start, BATCH), strict=True):
         part = FmllrStats(table, stats.dim)
         found, singular = _UPDATES[kind](part, begin, iterations)
-        parts.append(accept(part, begin, found, kind, {**refusals(part, min_count), _SINGULAR: singular}))
+        few = {f"no more than {min_count:g} frames": ~(part.beta > min_count)}
+        parts.append(accept(part, begin, found, kind, refusals(part) | few | {SINGULAR: singular}))
     return join(parts)
 
 
-_SINGULAR = "features are constant or combinations of one another"
+SINGULAR = "features are constant or combinations of one another"
 
 
-def refusals(stats: FmllrStats, min_count: float) -> dict[str, Tensor]:
+def own_moments(stats: FmllrStats) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what G says about each feature alone: sums (S, D) of b x^2, b x and b."""
+    D, d = stats.dim, torch.arange(stats.dim, device=stats.table.device)
+    return stats.G[:, d, d * (d + 3) // 2], stats.G[:, d, D * (D + 1) // 2 + d], stats.G[..., -1]
+
+
+def constant(stats: FmllrStats) -> Tensor:
+    """Say which speakers (S,) have a feature that does not vary: the likelihood grows with its scale for ever."""
+    squares, sums, counts = own_moments(stats)
+    return ~(squares - sums.square() / counts > _CONSTANT * squares).all(1)
+
+
+def refusals(stats: FmllrStats) -> dict[str, Tensor]:
     """Say which speakers (S,) have unusable statistics, for each of the possible reasons."""
-    return {
-        "statistics are not finite": ~stats.table.isfinite().all(-1),
-        f"no more than {min_count:g} frames": ~(stats.beta > min_count),
-    }
+    return {"statistics are not finite": ~stats.table.isfinite().all(-1)}
 
 
 def accept(stats: FmllrStats, start: Tensor, found: Tensor, kind: str, refused: dict[str, Tensor]) -> Estimate:
@@ -217,20 +235,19 @@ def _best_row(c: Tensor, inverse_G: Tensor, kG: Tensor, beta: Tensor) -> Tensor:
 
 def _diagonal(stats: FmllrStats, start: Tensor, _: int) -> tuple[Tensor, Tensor]:
     """Scale and shift each feature by itself, in closed form."""
-    D, d = stats.dim, torch.arange(stats.dim, device=start.device)
-    squares, sums, counts = stats.G[:, d, d * (d + 3) // 2], stats.G[:, d, D * (D + 1) // 2 + d], stats.G[..., -1]
-    k, k_offset = stats.K[:, d, d], stats.K[..., -1]
+    squares, sums, counts = own_moments(stats)
+    k, k_offset = stats.K.diagonal(dim1=1, dim2=2), stats.K[..., -1]
     a, b = sums.square() / counts - squares, k - sums * k_offset / counts
     scale = -(b + (b.square() - 4 * a * stats.beta[:, None]).sqrt()) / (2 * a)
     offset = (k_offset - scale * sums) / counts
-    return torch.cat([scale.diag_embed(), offset[..., None]], -1), ~(-a > _CONSTANT * squares).all(1)
+    return torch.cat([scale.diag_embed(), offset[..., None]], -1), constant(stats)
 
 
 def _offset(stats: FmllrStats, start: Tensor, _: int) -> tuple[Tensor, Tensor]:
     """Shift each feature, in closed form."""
-    D, d = stats.dim, torch.arange(stats.dim, device=start.device)
-    W = identity(D, len(start)).to(start.device)
-    W[..., -1] = (stats.K[..., -1] - stats.G[:, d, D * (D + 1) // 2 + d]) / stats.G[..., -1]
+    sums, counts = own_moments(stats)[1:]
+    W = identity(stats.dim, len(start)).to(start.device)
+    W[..., -1] = (stats.K[..., -1] - sums) / counts
     return W, torch.zeros_like(stats.beta, dtype=torch.bool)
 
 
