@@ -175,4 +175,5 @@ def _weight_gradient(feedback: float, own: int, grad_v: Tensor, before: Tensor) 
     """Sum gradient (x) state before over all frames: one matrix product for each of the ``own`` recurrent matrices."""
     if own == 1:
         grad_v, before = grad_v.flatten(0, 1).unsqueeze(0), before.flatten(0, 1).unsqueeze(0)
-    return feedback * torch.stack([product(grad.t(), states) for grad, states in zip(grad_v, before, strict=True)])
+    own_grads = [product(grad.t(), states) for grad, states in zip(grad_v, before, strict=True)]
+    return torch.stack(own_grads).mul_(feedback)

@@ -4,9 +4,12 @@
 #ifndef ASR_LIGRU_PANEL_H
 #define ASR_LIGRU_PANEL_H
 
+#include <stddef.h>
+
 #include "vec.h"
 
 #define PANEL (2 * LANES)
+#define PACKED_AT_ONCE 64 /* steps of k whose panel stays in the fastest cache while columns are written into it */
 #if LANES == 16
 #define MAX_ROWS 14 /* 28 sums, 2 weights: 30 of 32 registers */
 #else
@@ -106,14 +109,16 @@ static int64_t panel_floats(int64_t gates, int64_t hidden) {
     return round_up(gates * round_up(hidden, LANES), PANEL) * round_up(hidden, PANEL);
 }
 
-/* For v = h U': each k is a unit of h, columns are gates one after the other. */
+/* For v = h U': each k is a unit of h, columns are gates one after the other. Rows of u are read in order. */
 static void pack_forward(int64_t gates, int64_t hidden, const float *u, float *panels) {
     const int64_t width = round_up(hidden, LANES);
-    for (int64_t first = 0; first < gates * width; first += PANEL)
-        for (int64_t k = 0; k < hidden; k++, panels += PANEL)
+    for (int64_t first = 0; first < gates * width; first += PANEL, panels += hidden * PANEL)
+        for (int64_t from = 0; from < hidden; from += PACKED_AT_ONCE)
             for (int64_t i = 0; i < PANEL; i++) {
                 const int64_t gate = (first + i) / width, unit = (first + i) % width;
-                panels[i] = gate < gates && unit < hidden ? u[(gate * hidden + unit) * hidden + k] : 0.0f;
+                const float *row = gate < gates && unit < hidden ? u + (gate * hidden + unit) * hidden : NULL;
+                for (int64_t k = from; k < hidden && k < from + PACKED_AT_ONCE; k++)
+                    panels[k * PANEL + i] = row ? row[k] : 0.0f;
             }
 }
 
