@@ -22,7 +22,7 @@ from torch import Tensor
 
 from asr_ligru.errors import ConfigError
 from asr_ligru.ops import fused_cpu
-from asr_ligru.ops.fused_cpu.gated import packed_recurrence
+from asr_ligru.ops.fused_cpu.gated import CELLS, packed_recurrence
 from asr_ligru.ops.packing import Packing
 from asr_ligru.registry import nearest
 
@@ -57,8 +57,8 @@ def recurrence(
         ConfigError: ``backend`` is unknown or cannot run this case; the message says why.
         ValueError: shapes, dtypes or devices do not fit together.
     """
-    directions, batch_size, _, width = wx.shape
-    _check_shapes(directions, batch_size, width == _width(cell, u), u, h0, mask)
+    _check_sizes({"wx": (wx, 4), "u": (u, 3), "h0": (h0, 3)})
+    _check_shapes(cell, wx.shape[0], wx.shape[1], {"wx": wx.shape[3] == _width(cell, u)}, u, h0, mask)
     name, inputs = _prepare(cell, backend, wx, u, h0, mask)
     return _run(name, cell, *inputs, **options)
 
@@ -95,9 +95,11 @@ def packed(
         ConfigError: ``backend`` is unknown or cannot run this case; the message says why.
         ValueError: shapes, dtypes or devices do not fit together.
     """
+    _check_sizes({"wx": (wx, 2), "u": (u, 3), "h0": (h0, 3)})
     directions, width = packing.directions, _width(cell, u)
-    fits = wx.shape in ((packing.num_valid, width), (packing.num_valid, directions * width))
-    _check_shapes(directions, len(packing.lens), fits, u, h0, mask)
+    wx_fits = wx.shape in ((packing.num_valid, width), (packing.num_valid, directions * width))
+    fits = {"wx": wx_fits, "padding": padding.shape == (width,)}
+    _check_shapes(cell, directions, len(packing.lens), fits, u, h0, mask)
     name, (wx, u, h0, mask) = _prepare(cell, backend, wx, u, h0, mask)
     if name == "cpu":
         return packed_recurrence(cell, wx, packing.lens, u, h0, mask, **options)
@@ -165,13 +167,22 @@ def _width(cell: str, u: Tensor) -> int:
     return u.shape[1] if gates is None else gates * u.shape[2]
 
 
-def _check_shapes(directions: int, batch_size: int, wx_fits: bool, u: Tensor, h0: Tensor, mask: Tensor | None) -> None:
-    own, _, hidden_size = u.shape
-    rows = (directions, batch_size)
-    fits = {
-        "wx": wx_fits,
-        "u": own in (1, directions),
-        "h0": h0.shape in ((*rows, hidden_size), (*rows, 2 * hidden_size)),
+def _check_sizes(inputs: dict[str, tuple[Tensor, int]]) -> None:
+    """Check how many dimensions each input has, and that all of them hold something; weights may be empty."""
+    for name, (x, dimensions) in inputs.items():
+        if x.dim() != dimensions or (name != "u" and not x.numel()) or not x.shape[-1]:
+            raise ValueError(f"{name} must have {dimensions} dimensions and not be empty, got {tuple(x.shape)}")
+
+
+def _check_shapes(
+    cell: str, directions: int, batch_size: int, fits: dict[str, bool], u: Tensor, h0: Tensor, mask: Tensor | None
+) -> None:
+    """Check that inputs fit together, besides what the caller found of others (``fits``)."""
+    own, width, hidden_size = u.shape
+    rows, known = (directions, batch_size), CELLS.get(cell)
+    fits = fits | {
+        "u": own in (1, directions) and (width == known.gates * hidden_size if known else width % hidden_size == 0),
+        "h0": h0.shape in [(*rows, parts * hidden_size) for parts in ((known.parts,) if known else (1, 2))],
         "mask": mask is None or mask.shape == (*rows, hidden_size),
     }
     wrong = [name for name, good in fits.items() if not good]

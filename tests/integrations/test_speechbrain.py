@@ -57,6 +57,24 @@ def test_network_with_speechbrains_weights_same_outputs(name: str, norm: str, bi
     assert_close(ours(x, hx=hx)[0], theirs(x, hx=hx)[0])
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("name", ["LiGRU", "SLiGRU"])
+def test_network_training_step_with_speechbrains_weights_same_gradients(name: str, bidirectional: bool) -> None:
+    ours, theirs = (network.double().train() for network in _pair(name, "batchnorm", bidirectional))
+    x, wanted = (torch.randn(3, 9, size, dtype=torch.float64) for size in (4, 5 * (1 + bidirectional)))
+    for network in (ours, theirs):
+        nn.functional.mse_loss(network(x)[0], wanted).backward()
+    for mine, other in zip(ours.rnn.stack.layers, theirs.rnn, strict=True):
+        pairs = (
+            (mine.w.weight, other.w.weight),
+            (mine.u, other.u.weight),
+            *zip(mine.norm.parameters(), other.norm.parameters(), strict=True),
+        )
+        for got, expected in pairs:
+            assert_close(got.grad.view_as(expected), expected.grad)
+        assert_close(mine.norm.running_mean, other.norm.running_mean)
+
+
 @pytest.mark.parametrize("name", ["LiGRU", "SLiGRU"])
 def test_network_final_state_of_one_direction_equals_speechbrains(name: str) -> None:
     ours, theirs = _pair(name, "batchnorm", bidirectional=False)

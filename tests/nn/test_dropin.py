@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import doctest
 import itertools
 from typing import Any
@@ -109,6 +110,15 @@ def test_dropin_state_carries_over_from_call_to_call(kind: type[dropin.DropIn]) 
     second, state = network(x[4:], state)
     assert_close(torch.cat((first, second)), whole)
     assert_close(state, last)
+
+
+@each_class
+def test_dropin_state_dict_or_copy_gives_the_same_bits(kind: type[dropin.DropIn]) -> None:
+    network, x = _network(kind, 2, bidirectional=True), torch.randn(7, 3, 4)
+    fresh = kind(4, 5, 2, bidirectional=True).eval()
+    fresh.load_state_dict(network.state_dict())
+    for other in (fresh, copy.deepcopy(network)):
+        assert torch.equal(other(x)[0], network(x)[0])
 
 
 class _Tagger(nn.Module):
