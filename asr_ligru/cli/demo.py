@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     from asr_ligru.cli.train import run as run_train
     from asr_ligru.compose import compose
     from asr_ligru.data.prepare import prepare_corpus
-    from asr_ligru.score.commands import report_folder
+    from asr_ligru.score.commands import report_folders
 
     config = compose(["recipe=demo_ctc", *options.overrides])
     say("1/3  the corpus: synthetic speech by espeak-ng, noise and rooms added")
@@ -39,6 +39,6 @@ def run(options: argparse.Namespace) -> int:
     options.multirun, options.config_dir = True, None
     code = run_train(options)
     report = folder / "report.html"
-    report_folder(folder, "html", report)
+    report_folders([folder], "html", report)
     say(f"3/3  synthetic speech: compare the cells, do not quote the error rates. Report: {report}")
     return code

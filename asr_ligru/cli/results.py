@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_FORMATS = ("text", "md", "csv", "latex", "json", "html")
+_FORMATS = ("text", "md", "csv", "latex", "json", "kaldi", "html")
+
+_EXP = Path("exp")  # exp_root
 
 
 def add_to(verbs: Any) -> None:
@@ -22,10 +24,17 @@ def add_to(verbs: Any) -> None:
     score.add_argument("--allow-missing", action="store_true", help="count a missing hypothesis as deletions")
     score.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the counts there as JSON")
     score.set_defaults(run=run_score)
-    report = verbs.add_parser("report", help="a table of the runs below a folder")
-    report.add_argument("folder", type=Path, metavar="DIR", help="a run, or a folder of runs such as exp/an4_ctc")
+    report = verbs.add_parser("report", help="tables of the runs below some folders")
+    report.add_argument("folders", type=Path, nargs="*", metavar="DIR", help="runs, or folders of them (default: exp)")
     report.add_argument("--format", choices=_FORMATS, default="text", help="%(choices)s (default: %(default)s)")
     report.add_argument("--baseline", default="", metavar="CELL", help="compare every other row with this cell")
+    report.add_argument(
+        "--with-published",
+        action="append",
+        default=[],
+        metavar="CORPUS",
+        help="what others published, such as an4",
+    )
     report.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there instead")
     report.set_defaults(run=run_report)
 
@@ -45,12 +54,18 @@ def run_score(options: argparse.Namespace) -> int:
 
 def run_report(options: argparse.Namespace) -> int:
     """Print the table."""
-    from asr_ligru.score.commands import report_folder
+    from asr_ligru.score.commands import report_folders
 
-    print(
-        report_folder(options.folder, options.format, options.output, baseline=options.baseline, color=in_color()),
-        end="",
+    exp = [] if options.with_published and not _EXP.is_dir() else [_EXP]
+    text = report_folders(
+        options.folders or exp,
+        options.format,
+        options.output,
+        baseline=options.baseline,
+        published=options.with_published,
+        color=in_color(),
     )
+    print(text, end="")
     return 0
 
 

@@ -41,7 +41,7 @@ def add_to(verbs: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train; a failed run of a sweep does not stop the others, and its exit code is kept."""
     from asr_ligru.compose import Launch, launch
-    from asr_ligru.score.commands import report_folder
+    from asr_ligru.score.commands import report_folders
     from asr_ligru.train.interrupt import Interrupted
     from asr_ligru.train.run import train
 
@@ -67,5 +67,5 @@ def run(options: argparse.Namespace) -> int:
         print("stopped after a checkpoint; the same command goes on from there", file=sys.stderr)
         raise
     if folders:
-        print(report_folder(folders[0] if len(folders) == 1 else folders[0].parent, color=in_color()), end="")
+        print(report_folders([folders[0] if len(folders) == 1 else folders[0].parent], color=in_color()), end="")
     return max((e.exit_code for e in failures), default=0)

@@ -15,6 +15,26 @@ def confusions(scores: Scores, limit: int | None = None) -> list[tuple[Pair, int
     return sorted(wrong.items(), key=lambda item: (-item[1], item[0][0] or "", item[0][1] or ""))[:limit]
 
 
+def confusion_matrix(scores: Scores, limit: int) -> tuple[list[str], list[list[int]]]:
+    """Return the ``limit`` words most often confused with others, and how often each was heard as each.
+
+    Args:
+        scores: of the set.
+        limit: most words.
+
+    Returns:
+        The words by falling number of confusions, and a row for each of them as it was said, its columns as it was
+        heard, in the same order: in the diagonal how often it was right. Deletions and insertions are not in it.
+    """
+    heard = Counter(pair for u in scores.utterances for pair in u.pairs)
+    confused: Counter[str] = Counter()
+    for (ref, hyp), times in heard.items():
+        if ref is not None and hyp is not None and ref != hyp:
+            confused.update({ref: times, hyp: times})
+    words = sorted(confused, key=lambda word: (-confused[word], word))[:limit]
+    return words, [[heard[ref, hyp] for hyp in words] for ref in words]
+
+
 def worst(scores: Scores, limit: int) -> list[UtteranceScore]:
     """Return the ``limit`` utterances with the most word errors, shorter references first among equals."""
     wrong = [u for u in scores.utterances if u.words.errors]

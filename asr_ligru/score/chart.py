@@ -14,6 +14,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 30, 44
 _TICKS = 5
 _LABELS = 12  # more would cover each other
 _LABEL_HEIGHT = 18
+_BAR_LEFT, _BAR_RIGHT, _BAR_HEIGHT = 170, 60, 26
+_BAR_LABEL = 17  # letters
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,26 @@ class Series:
     color: int
     points: tuple[tuple[float, float], ...]
     bars: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of a bar chart.
+
+    Attributes:
+        label: at its left.
+        parts: (index of colour, value >= 0) of what it is put together from.
+        tooltip: all there is to say.
+    """
+
+    label: str
+    parts: tuple[tuple[int, float], ...]
+    tooltip: str
+
+    @property
+    def total(self) -> float:
+        """Return its length."""
+        return sum(value for _, value in self.parts)
 
 
 @dataclass(frozen=True)
@@ -102,12 +124,37 @@ def scatter_chart(series: Sequence[Series], x_title: str, y_title: str) -> Marku
     return _svg(f"{y_title} by {x_title}", *_frame(x_axis, y_axis, x_title, y_title), *dots, *labels)
 
 
+def bar_chart(bars: Sequence[Bar], title: str) -> Markup:
+    """Return horizontal bars below each other, their parts side by side, the total behind.
+
+    Args:
+        bars: at least one.
+        title: of the values, above them.
+    """
+    longest = max(bar.total for bar in bars) or 1.0
+    scale = (_WIDTH - _BAR_LEFT - _BAR_RIGHT) / longest
+    rows = [_bar(bar, _TOP + n * _BAR_HEIGHT, scale) for n, bar in enumerate(bars)]
+    heading = element("text", title, x=8, y=16)
+    return _svg(title, heading, *rows, height=_TOP + len(bars) * _BAR_HEIGHT + 6)
+
+
+def _bar(bar: Bar, y: float, scale: float) -> Markup:
+    label = bar.label if len(bar.label) <= _BAR_LABEL else f"{bar.label[: _BAR_LABEL - 1]}…"
+    parts = [element("title", bar.tooltip), element("text", label, x=_BAR_LEFT - 8, y=y + 17, text_anchor="end")]
+    x = float(_BAR_LEFT)
+    for color, value in bar.parts:
+        parts.append(element("rect", x=x, y=y + 3, width=value * scale, height=_BAR_HEIGHT - 6, class_=f"c{color}"))
+        x += value * scale
+    parts.append(element("text", f"{bar.total:.1f}", x=x + 6, y=y + 17))
+    return element("g", *parts)
+
+
 def _x_axis(low: float, high: float) -> Axis:
     return Axis(low, high if high > low else low + 1.0, _LEFT, _WIDTH - _RIGHT)
 
 
-def _svg(label: str, *children: str) -> Markup:
-    return element("svg", *children, viewBox=f"0 0 {_WIDTH} {_HEIGHT}", role="img", aria_label=label)
+def _svg(label: str, *children: str, height: float = _HEIGHT) -> Markup:
+    return element("svg", *children, viewBox=f"0 0 {_WIDTH} {height}", role="img", aria_label=label)
 
 
 def _frame(x_axis: Axis, y_axis: Axis, x_title: str, y_title: str) -> list[Markup]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from asr_ligru.score.published import NOT_RUN_HERE, Published
 from asr_ligru.score.report import Report, Section
 from asr_ligru.score.rows import Row
 from asr_ligru.score.runs import Run
@@ -11,11 +12,11 @@ from asr_ligru.score.tables import Scalar, Table
 
 NOT_SAID = "-"
 LEGEND = (
-    "WER %: mean ± standard deviation over seeds; of a single seed with the 95 % bootstrap interval over utterances"
+    "{rate} %: mean ± standard deviation over seeds; of a single seed with the 95 % bootstrap interval over utterances"
 )
 CHANGE_LEGEND = (
-    "change: of the WER against {baseline}, relative; p: paired bootstrap over utterances, Holm-corrected within "
-    "the table, the luck of the seed not included"
+    "change: of the {rate} against {baseline}, relative; p: paired bootstrap over utterances, and matched pairs of "
+    "segments (MAPSSWE), each Holm-corrected within the table, the luck of the seed not included"
 )
 
 COLUMNS: dict[str, Callable[[Row], str]] = {
@@ -28,31 +29,48 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "WER %": lambda row: wer_text(row),
     "change": lambda row: "" if row.change is None else f"{100 * row.change:+.0f} %",
     "p": lambda row: "" if row.p is None else p_text(row.p),
+    "p MAPSSWE": lambda row: "" if row.p_mapsswe is None else p_text(row.p_mapsswe),
     "CER %": lambda row: number(row.mean(lambda run: run.chars.rate), 100, 2),
     "RTF": lambda row: number(row.mean(lambda run: run.facts.rtf), 1, 4),
     "train": lambda row: duration(row.mean(lambda run: run.facts.train_s)),
+    "epochs": lambda row: span(run.facts.epochs for run in row.runs),
     "best": lambda row: span(run.facts.best_epoch for run in row.runs),
     "dev %": lambda row: number(row.mean(lambda run: run.facts.dev_wer), 100, 2),
     "commit": lambda row: one_of(run.facts.commit[:9] for run in row.runs),
     "hardware": lambda row: one_of(run.facts.hardware for run in row.runs),
     "command": lambda row: one_of(run.facts.command for run in row.runs),
 }
-NUMERIC = frozenset({"par. M", "WER %", "change", "p", "CER %", "RTF", "train", "best", "dev %"})
+NUMERIC = frozenset({"par. M", "WER %", "PER %", "change", "p", "p MAPSSWE", "CER %", "RTF", "train"})
+NUMERIC |= {"epochs", "best", "dev %"}
 CODE = frozenset({"command"})
-_SOMETIMES = ("differs", "change", "p")  # columns that are left out while empty
+_SOMETIMES = ("differs", "change", "p", "p MAPSSWE")  # columns that are left out while empty
 
 
 def section_table(section: Section) -> Table:
     """Return a section with all columns; the best row is marked where there is a choice."""
     rows = tuple(tuple(make(row) for make in COLUMNS.values()) for row in section.rows)
-    table = Table(tuple(COLUMNS), rows, NUMERIC, CODE, best=0 if len(rows) > 1 else None)
+    titles = tuple(title.replace("WER %", f"{section.rate} %") for title in COLUMNS)
+    table = Table(titles, rows, NUMERIC, CODE, best=0 if len(rows) > 1 else None)
     empty = [t for t in _SOMETIMES if not any(row[table.columns.index(t)] for row in rows)]
-    return table.without(empty)
+    return table.without([*empty, *(["CER %"] if section.rate == "PER" else [])])
+
+
+def hoisted(table: Table) -> tuple[list[str], Table]:
+    """Take columns that say the same in every row out of the table."""
+    shared = []
+    for title in ("features", "tokens", "commit"):
+        values = {row[table.columns.index(title)] for row in table.rows if title in table.columns}
+        if len(table.rows) > 1 and len(values) == 1:
+            shared.append(f"{title} {values.pop()}")
+            table = table.without([title])
+    return shared, table
 
 
 def legend(report: Report) -> list[str]:
     """Return what the columns mean, where a title is not enough."""
-    return [LEGEND, *([CHANGE_LEGEND.format(baseline=report.baseline)] if report.baseline else [])]
+    rates = "/".join(dict.fromkeys(section.rate for section in report.sections))
+    lines = [LEGEND, CHANGE_LEGEND] if report.baseline else [LEGEND]
+    return [line.format(rate=rates, baseline=report.baseline) for line in lines if rates]
 
 
 def records(report: Report) -> list[dict[str, Scalar]]:
@@ -62,7 +80,8 @@ def records(report: Report) -> list[dict[str, Scalar]]:
         for section in report.sections
         for row in section.rows
     ]
-    return [*rows, *(_other_record(run) for run in report.others)]
+    others = (_other_record(run) for run in report.others)
+    return [*rows, *others, *(record for published in report.published for record in _published_records(published))]
 
 
 def wer_text(row: Row) -> str:
@@ -111,7 +130,8 @@ def one_of(texts: Iterable[str]) -> str:
 
 def _record(section: Section, row: Row) -> dict[str, Scalar]:
     single = row.runs[0] if len(row.runs) == 1 else None
-    low, high = single.words.interval if single and single.words.interval else (None, None)
+    low, high = (single and single.words.interval) or (None, None)
+    speaker_low, speaker_high = (single and single.words.interval_by_speaker) or (None, None)
     return {
         "state": "finished",
         "corpus": section.corpus,
@@ -125,15 +145,20 @@ def _record(section: Section, row: Row) -> dict[str, Scalar]:
         "parameters": row.facts.parameters,
         "runs": len(row.runs),
         "seeds": " ".join(map(str, row.seeds)),
+        "metric": section.rate,
         "wer": row.wer,
         "wer_low": low,
         "wer_high": high,
+        "wer_low_by_speaker": speaker_low,
+        "wer_high_by_speaker": speaker_high,
         "wer_deviation": row.deviation,
         "change": row.change,
         "p": row.p,
+        "p_mapsswe": row.p_mapsswe,
         "cer": row.mean(lambda run: run.chars.rate),
         "rtf": row.mean(lambda run: run.facts.rtf),
         "train_s": row.mean(lambda run: run.facts.train_s),
+        "epochs": row.mean(lambda run: run.facts.epochs),
         "best_epoch": row.mean(lambda run: run.facts.best_epoch),
         "dev_wer": row.mean(lambda run: run.facts.dev_wer),
         "synthetic": row.facts.synthetic,
@@ -155,3 +180,20 @@ def _other_record(run: Run) -> dict[str, Scalar]:
         "detail": run.detail,
         "folder": str(run.folder),
     }
+
+
+def _published_records(published: Published) -> list[dict[str, Scalar]]:
+    return [
+        {
+            "state": NOT_RUN_HERE,
+            "corpus": published.corpus,
+            "split": published.split,
+            "words": figure.ref,
+            "cell": figure.system,
+            "metric": published.metric,
+            "wer": round(figure.rate / 100, 6),
+            "cer": None if figure.cer is None else round(figure.cer / 100, 6),
+            "detail": figure.remark,
+        }
+        for figure in published.figures
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -16,7 +17,7 @@ from asr_ligru.score.report import build_report
 from asr_ligru.score.texts import read_sides
 from asr_ligru.score.wer import score
 
-Format = Literal["text", "md", "latex", "csv", "json", "html"]
+Format = Literal["text", "md", "latex", "csv", "json", "kaldi", "html"]
 
 
 def score_files(
@@ -60,33 +61,41 @@ def score_files(
     return listing(scores, hyps.failed, color) + "\n"
 
 
-def report_folder(
-    folder: Path, fmt: str = "text", out: Path | None = None, *, baseline: str = "", color: bool = False
+def report_folders(
+    folders: Sequence[Path],
+    fmt: str = "text",
+    out: Path | None = None,
+    *,
+    baseline: str = "",
+    published: Sequence[str] = (),
+    color: bool = False,
 ) -> str:
-    """Put all runs under a folder into tables.
+    """Put all runs under some folders into tables.
 
     Args:
-        folder: holds runs, at any depth.
-        fmt: "text", "md", "latex", "csv", "json" or "html".
+        folders: hold runs, at any depth; none for published figures alone.
+        fmt: "text", "md", "latex", "csv", "json", "kaldi" or "html".
         out: a file the report is written to instead of being returned.
         baseline: a cell every other row is compared with.
+        published: corpora whose published figures stand beside.
         color: whether a text report goes to a terminal that shows colours.
 
     Returns:
         The report, or one line that says where it is.
 
     Raises:
-        ConfigError: no such format, or no finished run of the baseline.
+        ConfigError: no such format, or no finished run of the baseline, or no published figures of a corpus.
         DataError: no such folder, or no run in it.
         EnvironmentError_: ``out`` cannot be written.
     """
     if fmt not in get_args(Format):
         raise ConfigError(f"unknown report format {fmt!r}", fix=nearest(fmt, get_args(Format)))
-    report = build_report(folder, baseline)
+    report = build_report(folders, baseline, published)
     if fmt == "text":
         text = render_text(report, color and out is None)
     else:
-        text = render_html(report) if fmt == "html" else RENDERERS[fmt](report)
+        base = Path() if out is None else out.parent
+        text = render_html(report, base) if fmt == "html" else RENDERERS[fmt](report)
     if out is None:
         return text
     atomic_write(out, text)

@@ -4,95 +4,118 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from asr_ligru.errors import DataError
-from asr_ligru.score.breakdown import confusions, worst
-from asr_ligru.score.chart import Series, line_chart, scatter_chart
-from asr_ligru.score.columns import legend, number, section_table
-from asr_ligru.score.listing import edit_of
-from asr_ligru.score.markup import Markup, element
+from asr_ligru.score.chart import COLORS, Series, bar_chart, line_chart, scatter_chart
+from asr_ligru.score.columns import hoisted, legend, section_table
+from asr_ligru.score.html_errors import EDITS, edit_bar, problem, run_errors
+from asr_ligru.score.markup import Markup, element, html_table
+from asr_ligru.score.published import Published
 from asr_ligru.score.report import Report, Section
-from asr_ligru.score.rows import Row, score_run
+from asr_ligru.score.rows import Row
 from asr_ligru.score.runs import Run, flat_config, read_metrics
 from asr_ligru.score.style import STYLE
 from asr_ligru.score.tables import Table
-from asr_ligru.score.wer import Pair, UtteranceScore
+from asr_ligru.score.wer import Counts
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _DETAILED_ROWS = 8  # of which errors are shown
-_WORST = 8
-_CONFUSIONS = 15
 _NOT_A_SETTING = ("exp_dir", "seed")
 
 
-def render_html(report: Report) -> str:
-    """Return the whole page."""
+def render_html(report: Report, base: Path, refresh_s: int = 0) -> str:
+    """Return the whole page.
+
+    Args:
+        report: what it shows.
+        base: the folder it will lie in, for links to audio files.
+        refresh_s: seconds after which a browser reads it again; 0 for never.
+    """
+    folders = ", ".join(map(str, report.folders))
     head = element(
         "head",
         element("meta", charset="utf-8"),
         element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", f"Runs in {report.folder}"),
+        element("meta", http_equiv="refresh", content=str(refresh_s)) if refresh_s else Markup(),
+        element("title", f"Runs in {folders}"),
         element("style", Markup(STYLE)),
     )
-    parts = [element("h1", "Word error rates"), element("p", f"runs in {report.folder}", class_="quiet")]
-    parts += [_section(section) for section in report.sections]
+    parts = [element("h1", "Error rates"), element("p", f"runs in {folders}", class_="quiet")]
+    parts += [_section(section, base) for section in report.sections]
     parts += [_others(report.others)] if report.others else []
+    parts += [_published(published) for published in report.published]
     parts += [element("p", line, class_="quiet") for line in legend(report)]
     body = element("body", element("main", *parts))
     return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
 
 
-def _section(section: Section) -> Markup:
+def _section(section: Section, base: Path) -> Markup:
     detailed = section.rows[:_DETAILED_ROWS]
+    shared, table = hoisted(section_table(section).without(["hardware", "command"]))
     parts = [
         element("h2", section.title),
-        _table(section_table(section).without(["hardware", "command"])),
+        *(element("p", text, class_="quiet") for text in shared),
+        html_table(table),
         *(element("p", note, class_="note") for note in section.notes),
-        _charts(section.rows),
-        *(_errors(row) for row in detailed),
+        _charts(section),
     ]
+    for row in detailed:
+        run = row.runs[0]
+        parts.append(run_errors(run, f"Errors of {row.name}, seed {run.facts.seed}", base))
     if len(section.rows) > len(detailed):
         parts.append(element("p", f"errors of the best {len(detailed)} of {len(section.rows)} rows", class_="quiet"))
     return element("section", *parts, _settings(section.rows), _commands(section.rows))
 
 
-def _table(table: Table) -> Markup:
-    kind = ["num" if title in table.numeric else "" for title in table.columns]
-    head = element("tr", *(element("th", title, class_=c) for title, c in zip(table.columns, kind, strict=True)))
-    rows = [
-        element(
-            "tr",
-            *(element("td", cell, class_=c) for cell, c in zip(row, kind, strict=True)),
-            class_="best" if index == table.best else "",
-        )
-        for index, row in enumerate(table.rows)
-    ]
-    return element("div", element("table", element("thead", head), element("tbody", *rows)), class_="scroll")
-
-
-def _charts(rows: Sequence[Row]) -> Markup:
-    colors = {cell: index for index, cell in enumerate(dict.fromkeys(row.facts.cell for row in rows))}
+def _charts(section: Section) -> Markup:
+    rows = section.rows
+    runs = [(f"{row.name}, seed {run.facts.seed}", run) for row in rows for run in row.runs]
     figures = [
-        _curves(rows, colors),
-        _scatter(rows, colors, "million parameters", lambda run: run.facts.parameters, 1e-6),
-        _scatter(rows, colors, "hours of training", lambda run: run.facts.train_s, 1 / 3600),
+        _curves(runs),
+        _scatter(section, "million parameters", lambda run: run.facts.parameters, 1e-6),
+        _scatter(section, "hours of training", lambda run: run.facts.train_s, 1 / 3600),
     ]
-    keys = [element("span", cell, class_=f"key c{color}") for cell, color in colors.items()]
-    return element("div", element("p", *keys), *(figure for figure in figures if figure), class_="charts")
+    edits = [edit_bar(_label(row, rows), _mean_counts(row), row.name) for row in rows]
+    kinds = (element("span", name, class_=f"key c{color}") for name, color in EDITS)
+    bars = element("figure", bar_chart(edits, f"kinds of errors, {section.rate}, %"), element("p", *kinds))
+    return element("div", *(figure for figure in figures if figure), bars, class_="charts")
 
 
-def _curves(rows: Sequence[Row], colors: dict[str, int]) -> Markup:
+def _mean_counts(row: Row) -> Counts:
+    """Return the counts of all its runs together."""
+    return sum((run.words.counts for run in row.runs), Counts())
+
+
+def _label(row: Row, rows: Sequence[Row]) -> str:
+    alone = sum(other.facts.cell == row.facts.cell for other in rows) == 1
+    return row.facts.cell if alone else row.name
+
+
+def _colors(runs: Sequence[Run]) -> dict[str, int]:
+    return {cell: index % COLORS for index, cell in enumerate(dict.fromkeys(run.facts.cell for run in runs))}
+
+
+def _keys(colors: dict[str, int]) -> Markup:
+    return element("p", *(element("span", cell, class_=f"key c{color}") for cell, color in colors.items()))
+
+
+def _curves(named: Sequence[tuple[str, Run]]) -> Markup:
+    colors = _colors([run for _, run in named])
     series, problems = [], []
-    for row in rows:
-        for run in row.runs:
-            try:
-                series.append(Series(f"{row.name}, seed {run.facts.seed}", colors[row.facts.cell], _curve(run)))
-            except DataError as error:
-                problems.append(_problem(error))
+    for name, run in named:
+        try:
+            series.append(Series(name, colors[run.facts.cell], _curve(run)))
+        except DataError as error:
+            problems.append(problem(error))
     drawn = [one for one in series if any(y > 0 for _, y in one.points)]
-    chart = [line_chart(drawn, "epoch", "WER of the development set, %, logarithmic")] if drawn else []
-    return element("figure", *chart, *problems)
+    chart = (
+        [line_chart(drawn, "epoch", "error rate of the development set, %, logarithmic"), _keys(colors)]
+        if drawn
+        else []
+    )
+    return element("figure", *chart, *problems) if chart or problems else Markup()
 
 
 def _curve(run: Run) -> tuple[tuple[float, float], ...]:
@@ -104,18 +127,15 @@ def _curve(run: Run) -> tuple[tuple[float, float], ...]:
     )
 
 
-def _scatter(
-    rows: Sequence[Row], colors: dict[str, int], title: str, value: Callable[[Run], float | None], factor: float
-) -> Markup:
+def _scatter(section: Section, title: str, value: Callable[[Run], float | None], factor: float) -> Markup:
+    colors = _colors([row.runs[0] for row in section.rows])
     series = []
-    for row in rows:
+    for row in section.rows:
         x = row.mean(value)
         if x:
             point = (x * factor, 100 * row.wer)
-            alone = sum(other.facts.cell == row.facts.cell for other in rows) == 1
-            label = row.facts.cell if alone else row.name
-            series.append(Series(label, colors[row.facts.cell], (point,), _bars(row)))
-    return element("figure", scatter_chart(series, title, "WER, %")) if series else Markup()
+            series.append(Series(_label(row, section.rows), colors[row.facts.cell], (point,), _bars(row)))
+    return element("figure", scatter_chart(series, title, f"{section.rate}, %")) if series else Markup()
 
 
 def _bars(row: Row) -> tuple[tuple[float, float], ...]:
@@ -123,41 +143,6 @@ def _bars(row: Row) -> tuple[tuple[float, float], ...]:
         return ((100 * (row.wer - row.deviation), 100 * (row.wer + row.deviation)),)
     interval = row.runs[0].words.interval
     return ((100 * interval[0], 100 * interval[1]),) if interval else ()
-
-
-def _errors(row: Row) -> Markup:
-    run = row.runs[0]
-    title = f"Errors of {row.name}, seed {run.facts.seed}"
-    try:
-        scores = score_run(run)
-    except DataError as error:
-        return element(
-            "details", element("summary", title), element("p", f"{error.what}: {error.where}", class_="note")
-        )
-    pairs = tuple(
-        (str(n), ref or "(inserted)", hyp or "(deleted)") for (ref, hyp), n in confusions(scores, _CONFUSIONS)
-    )
-    frequent = _table(Table(("times", "said", "heard"), pairs, frozenset({"times"})))
-    counts = f"{scores.words.sub} substituted, {scores.words.dels} deleted, {scores.words.ins} inserted"
-    utterances = [_utterance(utterance) for utterance in worst(scores, _WORST)]
-    return element("details", element("summary", title), element("p", counts), frequent, *utterances)
-
-
-def _utterance(utterance: UtteranceScore) -> Markup:
-    rate = "n/a (0 ref words)" if utterance.words.rate is None else f"{number(utterance.words.rate, 100, 1)} %"
-    title = f"{utterance.utt_id}: {utterance.words.errors} errors in {utterance.words.ref} words, WER {rate}"
-    words = element("p", *(_word(pair) for pair in utterance.pairs), class_="aligned")
-    return element("div", element("p", title, class_="quiet"), words)
-
-
-def _word(pair: Pair) -> Markup:
-    ref, hyp = pair
-    kind = edit_of(pair)
-    if not kind:
-        return element("span", element("bdi", ref or ""), class_="word")
-    parts = (element("bdi", word) if word is not None else Markup("&mdash;") for word in (ref, hyp))
-    said, got = parts
-    return element("span", element("del", said), element("ins", got), class_=f"word {kind}")
 
 
 def _settings(rows: Sequence[Row]) -> Markup:
@@ -172,7 +157,7 @@ def _settings(rows: Sequence[Row]) -> Markup:
     if not table_rows:
         return Markup()
     table = Table(("setting", *(row.name for row in rows)), tuple(table_rows))
-    return element("details", element("summary", "Settings that differ"), _table(table))
+    return element("details", element("summary", "Settings that differ"), html_table(table))
 
 
 def _commands(rows: Sequence[Row]) -> Markup:
@@ -191,8 +176,10 @@ def _origin(run: Run) -> str:
 def _others(runs: Sequence[Run]) -> Markup:
     rows = tuple((run.state, run.facts.corpus, run.facts.cell, run.detail, str(run.folder)) for run in runs)
     table = Table(("state", "corpus", "cell", "how far", "folder"), rows)
-    return element("section", element("h2", "Not in the tables"), _table(table))
+    curves = _curves([(f"{run.facts.cell}, seed {run.facts.seed}", run) for run in runs])
+    return element("section", element("h2", "Not in the tables"), html_table(table), curves)
 
 
-def _problem(error: DataError) -> Markup:
-    return element("p", f"{error.what}: {error.where}", class_="note")
+def _published(published: Published) -> Markup:
+    remarks = (element("p", f"[{n}] {remark}", class_="quiet") for n, remark in enumerate(published.remarks, 1))
+    return element("section", element("h2", published.title), html_table(published.table()), *remarks)

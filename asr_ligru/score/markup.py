@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 
 from asr_ligru.safety import printable
+from asr_ligru.score.tables import Table
 
 _VOID = {"meta"}
 
@@ -38,6 +39,21 @@ def join(*children: str) -> Markup:
 def escape(text: str) -> Markup:
     """Return ``text`` as HTML shows it literally, control and direction characters as visible escapes."""
     return Markup(html.escape(printable(text), quote=True))
+
+
+def html_table(table: Table) -> Markup:
+    """Return a table that scrolls sideways where the page is narrow."""
+    kind = ["num" if title in table.numeric else "" for title in table.columns]
+    head = element("tr", *(element("th", title, class_=c) for title, c in zip(table.columns, kind, strict=True)))
+    rows = [
+        element(
+            "tr",
+            *(element("td", cell, class_=c) for cell, c in zip(row, kind, strict=True)),
+            class_="best" if index == table.best else "",
+        )
+        for index, row in enumerate(table.rows)
+    ]
+    return element("div", element("table", element("thead", head), element("tbody", *rows)), class_="scroll")
 
 
 def _name(key: str) -> str:

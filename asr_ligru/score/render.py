@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Callable
 
 from asr_ligru.safety import printable
-from asr_ligru.score.columns import COLUMNS, NOT_SAID, legend, records, section_table
+from asr_ligru.score.columns import COLUMNS, NOT_SAID, hoisted, legend, records, section_table
+from asr_ligru.score.published import Published
 from asr_ligru.score.report import Report, Section
 from asr_ligru.score.runs import Run
 from asr_ligru.score.tables import (
@@ -19,10 +20,11 @@ from asr_ligru.score.tables import (
     markdown_text,
     terminal,
 )
+from asr_ligru.score.wer import kaldi_line
 
 _WIDTH = 80
 _BELOW = ("hardware", "command")  # too long for a terminal's table
-_DROPPED = ("dev %", "best", "commit", "train")  # in this order, while the table is too wide
+_DROPPED = ("dev %", "epochs", "best", "commit", "train", "p MAPSSWE")  # in this order, while the table is too wide
 _DIM, _RESET = "\x1b[2m", "\x1b[0m"
 
 
@@ -35,6 +37,7 @@ def render_text(report: Report, color: bool = False) -> str:
     if report.others:
         lines = "\n".join(_wrapped(_other_line(run)) for run in report.others)
         blocks.append(f"not in the table:\n{_DIM + lines + _RESET if color else lines}")
+    blocks += map(_published_text, report.published)
     if report.sections:
         blocks.append("\n".join(map(_wrapped, legend(report))))
     return "\n\n".join(blocks) + "\n"
@@ -45,8 +48,8 @@ def render_markdown(report: Report) -> str:
     blocks = [_section_markdown(section) for section in report.sections]
     if report.others:
         blocks.append(f"Not in the table:\n\n{markdown(_others_table(report))}")
-    if report.sections:
-        blocks += map(markdown_text, legend(report))
+    blocks += map(_published_markdown, report.published)
+    blocks += map(markdown_text, legend(report))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -54,10 +57,13 @@ def render_latex(report: Report) -> str:
     """Return the report as booktabs tables; what is not in them stands in comments."""
     blocks = []
     for section in report.sections:
-        table = _hoisted(section_table(section).without([*_BELOW, "commit", "best", "dev %"]))[1]
-        notes = [f"% {printable(line)}" for line in (section.title, *section.notes)]
+        table = hoisted(section_table(section).without([*_BELOW, "commit", "epochs", "best", "dev %"]))[1]
+        notes = [f"% {printable(line)}" for line in (section.title, *section.notes, *legend(report))]
         blocks.append("\n".join([*notes, latex(table)]))
     blocks += [f"% not in the table: {_other_line(run)}" for run in report.others]
+    for published in report.published:
+        remarks = [f"% [{n}] {printable(remark)}" for n, remark in enumerate(published.remarks, 1)]
+        blocks.append("\n".join([f"% {published.title}", *remarks, latex(published.table())]))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -71,12 +77,28 @@ def render_json(report: Report) -> str:
     notes = [f"{section.title}: {note}" for section in report.sections for note in section.notes]
     tree = {
         "format": 1,
-        "folder": str(report.folder),
+        "folders": [str(folder) for folder in report.folders],
         "baseline": report.baseline,
         "rows": records(report),
         "notes": notes,
     }
     return json.dumps(tree, indent=1) + "\n"  # ASCII: control characters and line separators are escaped
+
+
+def render_kaldi(report: Report) -> str:
+    """Return a line for each finished run as Kaldi's scripts print it, its folder behind; the rest in comments."""
+    lines = []
+    for section in report.sections:
+        lines.append(f"# {printable(section.title)}")
+        runs = (run for row in section.rows for run in row.runs)
+        lines += [f"{kaldi_line(run.words.counts, section.rate)} {printable(str(run.folder))}" for run in runs]
+    lines += [f"# {_other_line(run)}" for run in report.others]
+    lines += [
+        f"# {published.title}: {printable(f'{figure.rate:g} % {figure.system}: {figure.remark}')}"
+        for published in report.published
+        for figure in published.figures
+    ]
+    return "\n".join(lines) + "\n"
 
 
 RENDERERS: dict[str, Callable[[Report], str]] = {
@@ -85,12 +107,13 @@ RENDERERS: dict[str, Callable[[Report], str]] = {
     "latex": render_latex,
     "csv": render_csv,
     "json": render_json,
+    "kaldi": render_kaldi,
 }
 
 
 def _section_text(section: Section, color: bool) -> str:
     full = section_table(section)
-    shared, table = _hoisted(full.without(_BELOW))
+    shared, table = hoisted(full.without(_BELOW))
     for title in _DROPPED:
         if _width(table) > _WIDTH:
             table = table.without([title])
@@ -105,17 +128,6 @@ def _wrapped(text: str) -> str:
 
 def _width(table: Table) -> int:
     return max(display_width(line) for line in terminal(table).split("\n"))
-
-
-def _hoisted(table: Table) -> tuple[list[str], Table]:
-    """Take columns that say the same in every row out of the table."""
-    shared = []
-    for title in ("features", "tokens", "commit"):
-        values = {row[table.columns.index(title)] for row in table.rows if title in table.columns}
-        if len(table.rows) > 1 and len(values) == 1:
-            shared.append(f"{title} {values.pop()}")
-            table = table.without([title])
-    return shared, table
 
 
 def _commands(section: Section) -> list[str]:
@@ -133,6 +145,16 @@ def _commands(section: Section) -> list[str]:
 def _section_markdown(section: Section) -> str:
     notes = [f"*{markdown_text(note)}*" for note in section.notes]
     return "\n\n".join([f"**{markdown_text(section.title)}**", markdown(section_table(section)), *notes])
+
+
+def _published_text(published: Published) -> str:
+    remarks = [_wrapped(f"[{n}] {printable(remark)}") for n, remark in enumerate(published.remarks, 1)]
+    return "\n".join([published.title, "", terminal(published.table()), "", *remarks])
+
+
+def _published_markdown(published: Published) -> str:
+    remarks = [markdown_text(f"[{n}] {remark}") for n, remark in enumerate(published.remarks, 1)]
+    return "\n\n".join([f"**{markdown_text(published.title)}**", markdown(published.table()), *remarks])
 
 
 def _others_table(report: Report) -> Table:

@@ -10,8 +10,10 @@ from typing import TypeVar
 
 from asr_ligru.errors import ConfigError
 from asr_ligru.registry import nearest
+from asr_ligru.score.published import Published, read_published
 from asr_ligru.score.rows import Row, compare
 from asr_ligru.score.runs import Run, find_runs, flat_config
+from asr_ligru.score.wer import rate_name
 
 K = TypeVar("K", bound=Hashable)
 
@@ -53,46 +55,56 @@ class Section:
     notes: tuple[str, ...] = ()
 
     @property
+    def rate(self) -> str:
+        """Return what its error rate is called: "WER" or "PER"."""
+        return rate_name(self.profile)
+
+    @property
     def title(self) -> str:
         """Return the line that says what was scored and how."""
-        return f"{self.corpus} {self.split}: {self.words} words, profile {self.profile}"
+        unit = "phones" if self.rate == "PER" else "words"
+        return f"{self.corpus} {self.split}: {self.words} {unit}, profile {self.profile}"
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything found under one folder.
+    """Everything found under some folders.
 
     Attributes:
-        folder: where.
+        folders: where.
         sections: one for each test set.
-        others: runs that are in no row, because they are unfinished, not scored or broken.
+        others: runs that are in no row, because they are still training, stopped, not scored or broken.
         baseline: what the changes refer to, or empty.
+        published: figures of others, not made here.
     """
 
-    folder: Path
+    folders: tuple[Path, ...]
     sections: tuple[Section, ...]
     others: tuple[Run, ...]
     baseline: str = ""
+    published: tuple[Published, ...] = ()
 
 
-def build_report(folder: Path, baseline: str = "") -> Report:
-    """Read the runs under ``folder`` and put them into tables.
+def build_report(folders: Sequence[Path], baseline: str = "", published: Sequence[str] = ()) -> Report:
+    """Read the runs under ``folders`` and put them into tables.
 
     Args:
-        folder: holds runs, at any depth.
+        folders: hold runs, at any depth; none for published figures alone.
         baseline: a cell; every other row is compared with the row of this cell that has the same features and tokens.
+        published: corpora whose published figures stand beside.
 
     Raises:
-        ConfigError: no finished run has the baseline's cell.
+        ConfigError: no finished run has the baseline's cell, or there are no published figures of a corpus.
         DataError: no such folder, or no run in it.
     """
-    runs = find_runs(folder)
+    runs = find_runs(folders)
     finished = [run for run in runs if run.state == "finished"]
     cells = {run.facts.cell for run in finished}
     if baseline and baseline not in cells:
         raise ConfigError(f"no finished run of the baseline {baseline!r}", fix=nearest(baseline, cells))
     sections = tuple(_section(group, baseline) for group in _grouped(finished, _test_set))
-    return Report(folder, sections, tuple(run for run in runs if run.state != "finished"), baseline)
+    others = tuple(run for run in runs if run.state != "finished")
+    return Report(tuple(folders), sections, others, baseline, tuple(map(read_published, published)))
 
 
 def _section(runs: Sequence[Run], baseline: str) -> Section:

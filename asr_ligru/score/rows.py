@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from asr_ligru.errors import DataError
 from asr_ligru.score.runs import Facts, Run
-from asr_ligru.score.significance import holm, paired_bootstrap
+from asr_ligru.score.significance import holm, mapsswe, paired_bootstrap
 from asr_ligru.score.texts import read_texts
 from asr_ligru.score.wer import Scores, score
+from asr_ligru.typing import Utterance
 
 
 @dataclass(frozen=True)
@@ -21,13 +23,15 @@ class Row:
         runs: its finished runs, by seed.
         differs: the settings that set it apart from rows with the same cell, features and tokens.
         change: relative change of the WER against the baseline (-0.2: a fifth fewer errors), or None.
-        p: of that change, Holm-corrected over the table, or None.
+        p: of that change by paired bootstrap, Holm-corrected over the table, or None.
+        p_mapsswe: the same by the matched-pairs test.
     """
 
     runs: tuple[Run, ...]
     differs: str = ""
     change: float | None = None
     p: float | None = None
+    p_mapsswe: float | None = None
 
     @property
     def facts(self) -> Facts:
@@ -73,58 +77,56 @@ class Row:
 def compare(rows: Sequence[Row], baseline: str) -> tuple[list[Row], list[str]]:
     """Return ``rows`` with their change against the baseline, and notes on what could not be compared.
 
-    Every row is tested by paired bootstrap against the row of the cell ``baseline`` with the same features and
-    tokens; over several seeds, an utterance's errors are their mean. The p values are Holm-corrected together.
+    Every row is tested by paired bootstrap and by MAPSSWE against the row of the cell ``baseline`` with the same
+    features and tokens; over several seeds, errors are their mean. The p values of each test are Holm-corrected
+    together.
     """
     compared, notes = list(rows), []
-    p_values: dict[int, float] = {}
+    p_values: dict[int, tuple[float, float]] = {}
+
+    @cache
+    def scores_of(index: int) -> list[Scores]:
+        return [score_run(run) for run in rows[index].runs]
+
     for labels in dict.fromkeys(row.labels[1:] for row in rows):
         group = [i for i, row in enumerate(rows) if row.labels[1:] == labels]
-        bases = [rows[i] for i in group if rows[i].facts.cell == baseline]
+        bases = [i for i in group if rows[i].facts.cell == baseline]
         if len(bases) != 1:
             notes.append(f"{' '.join(labels)}: no change shown, {len(bases)} rows of {baseline} instead of one")
             continue
-        others = [i for i in group if rows[i] is not bases[0]]
-        for index in others:
-            compared[index] = replace(rows[index], change=rows[index].wer / bases[0].wer - 1 if bases[0].wer else None)
-        try:
-            base = _mean_errors(bases[0])
-            p_values |= {i: paired_bootstrap(base.errors, _mean_errors(rows[i]).errors, base.refs).p for i in others}
-        except DataError as error:
-            notes.append(f"{' '.join(labels)}: no p, {error.what} in {error.where}")
-    for index, p in zip(p_values, holm(list(p_values.values())), strict=True):
-        compared[index] = replace(compared[index], p=p)
+        wer = rows[bases[0]].wer
+        for index in (i for i in group if i != bases[0]):
+            compared[index] = replace(rows[index], change=rows[index].wer / wer - 1 if wer else None)
+            try:
+                pair = scores_of(bases[0]), scores_of(index)
+                p_values[index] = paired_bootstrap(*pair).p, mapsswe(*pair).p
+            except DataError as error:
+                notes.append(f"{rows[index].name}: no p, {error.what} in {error.where}")
+    corrected = [holm([both[test] for both in p_values.values()]) for test in (0, 1)]
+    for index, p, p_mapsswe in zip(p_values, *corrected, strict=True):
+        compared[index] = replace(compared[index], p=p, p_mapsswe=p_mapsswe)
     return compared, notes
 
 
-@dataclass(frozen=True)
-class _Errors:
-    """Word errors, a mean over seeds, and reference words, by utterance id."""
-
-    errors: dict[str, float]
-    refs: dict[str, int]
-
-
-def _mean_errors(row: Row) -> _Errors:
-    scored = [score_run(run) for run in row.runs]
-    ids = [{u.utt_id for u in scores.utterances} for scores in scored]
-    if any(other != ids[0] for other in ids):
-        raise DataError("seeds were scored on different utterances", where=str(row.runs[0].folder))
-    errors = {u.utt_id: 0.0 for u in scored[0].utterances}
-    for utterance in (u for scores in scored for u in scores.utterances):
-        errors[utterance.utt_id] += utterance.words.errors / len(scored)
-    return _Errors(errors, {u.utt_id: u.words.ref for u in scored[0].utterances})
-
-
-def score_run(run: Run) -> Scores:
+def score_run(run: Run, known: Mapping[str, Utterance] | None = None) -> Scores:
     """Count a finished run's errors again, utterance by utterance, from its ``hyp.jsonl``.
+
+    Args:
+        run: a finished one.
+        known: what its test set's manifest says, by utterance id.
 
     Raises:
         DataError: there is no such file, or it does not give the errors that ``wer.json`` records.
     """
     path = run.folder / "hyp.jsonl"
     refs, hyps = read_texts(path, "ref"), read_texts(path, "hyp")
-    scores = score(refs.texts, hyps.texts, profile=run.profile, allow_missing=True)
+    scores = score(
+        refs.texts,
+        hyps.texts,
+        profile=run.profile,
+        allow_missing=True,
+        speakers={utt_id: utterance.speaker for utt_id, utterance in (known or {}).items()},
+    )
     if (scores.words.errors, scores.words.ref) != (run.words.errors, run.words.ref):
         raise DataError(
             f"hyp.jsonl has {scores.words.errors} errors in {scores.words.ref} words, "

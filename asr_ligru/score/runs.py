@@ -7,17 +7,18 @@ A run's folder holds ``config.json`` from its first second, ``metrics.jsonl`` (a
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from asr_ligru.errors import DataError
 from asr_ligru.safety import printable, read_json
-from asr_ligru.score.wer import FORMAT
+from asr_ligru.score.wer import FORMAT, Counts
 
 D = TypeVar("D")
 
@@ -57,8 +58,16 @@ class Rate:
 
     ref: int = 0
     errors: int = 0
+    sub: int = 0
+    ins: int = 0
     rate: float | None = None
     interval: tuple[float, float] | None = None
+    interval_by_speaker: tuple[float, float] | None = None
+
+    @property
+    def counts(self) -> Counts:
+        """Return the edits."""
+        return Counts(self.ref, self.sub, self.errors - self.sub - self.ins, self.ins)
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ class Run:
 
     Attributes:
         folder: where it is.
-        state: "finished", "unfinished", "not scored", "broken", or what run.json says it ended with.
+        state: "finished", "training", "stopped", "not scored", "broken", or what run.json says it ended with.
         detail: why or how far, when it is not finished.
         config: the configuration as a nested dict; empty when unreadable.
         facts: of run.json, completed from the configuration.
@@ -86,12 +95,17 @@ class Run:
     profile: str = ""
 
 
-def find_runs(folder: Path) -> list[Run]:
-    """Return every run at or under ``folder``, by path; links are not followed.
+def find_runs(folders: Iterable[Path]) -> list[Run]:
+    """Return every run at or under the folders, each once, by path; links are not followed.
 
     Raises:
         DataError: there is no such folder, or no run in it.
     """
+    runs = {run.folder.resolve(): run for folder in folders for run in _runs_below(folder)}
+    return list(runs.values())
+
+
+def _runs_below(folder: Path) -> list[Run]:
     if not folder.is_dir():
         raise DataError("no such folder", where=printable(str(folder)), fix="name the folder that holds the runs")
     runs: list[Run] = []
@@ -120,7 +134,8 @@ def read_run(folder: Path) -> Run:
         return Run(folder, "broken", _problem(error))
     try:
         if not (folder / "run.json").exists():
-            return Run(folder, "unfinished", _progress(folder, config), config, facts)
+            state = "training" if _is_held(folder / ".lock") else "stopped"
+            return Run(folder, state, _progress(folder, config), config, facts)
         facts = _named(config, _typed(Facts, _object(read_json(folder / "run.json"), "run.json"), "run.json"))
         if facts.status != _FINISHED:
             return Run(folder, printable(facts.status), _progress(folder, config), config, facts)
@@ -168,6 +183,18 @@ def _scored(folder: Path, config: Mapping[str, Any], facts: Facts) -> Run:
     if not isinstance(profile, str):
         raise ValueError("wer.json: profile: expected a string")
     return Run(folder, "finished", "", config, facts, words, chars, profile)
+
+
+def _is_held(lock: Path) -> bool:
+    """Say whether a process trains there: it holds the file's lock, which ends with it, however it ends."""
+    try:
+        with lock.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # never trained on this machine: a folder that was copied has no lock
+    return False
 
 
 def _progress(folder: Path, config: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,15 +52,12 @@ class MatchedPairs:
     p: float
 
 
-def paired_bootstrap(
-    errors_a: Mapping[str, float], errors_b: Mapping[str, float], refs: Mapping[str, int], seed: int = 0
-) -> Comparison:
+def paired_bootstrap(a: Sequence[Scores], b: Sequence[Scores], seed: int = 0) -> Comparison:
     """Compare two systems by drawing utterances with replacement, the same ones for both.
 
     Args:
-        errors_a: word errors by utterance id, >= 0; over several seeds of a system, their mean.
-        errors_b: the other system's, for the same utterances.
-        refs: reference words of each utterance.
+        a: one system's scores, one for each of its seeds: an utterance's errors are their mean.
+        b: the other system's, of the same utterances.
         seed: of the draws.
 
     Raises:
@@ -69,10 +66,10 @@ def paired_bootstrap(
     Source: Bisani and Ney, 2004. The two-sided p doubles the smaller tail, with one draw added to each
     so that it is never 0.
     """
-    _same_utterances(errors_a.keys(), errors_b.keys())
-    ids = list(errors_a)
-    delta = [errors_b[u] - errors_a[u] for u in ids]
-    words = [refs[u] for u in ids]
+    _same_utterances(a, b)
+    errors_a, errors_b = _mean_errors(a), _mean_errors(b)
+    delta = [errors_b[utt_id] - errors for utt_id, errors in errors_a.items()]
+    words = [u.words.ref for u in a[0].utterances]
     totals = resampled(np.array([delta, words], dtype=np.float64), seed)
     drawn = totals[0] / np.maximum(totals[1], 1)
     low, high = np.quantile(drawn, [0.025, 0.975])
@@ -85,8 +82,12 @@ def paired_bootstrap(
     )
 
 
-def mapsswe(a: Scores, b: Scores) -> MatchedPairs:
+def mapsswe(a: Sequence[Scores], b: Sequence[Scores]) -> MatchedPairs:
     """Compare two systems by the matched-pairs sentence-segment word-error test.
+
+    Args:
+        a: one system's scores, one for each of its seeds: a segment's errors are their mean.
+        b: the other system's, of the same utterances.
 
     Raises:
         DataError: the two were not scored on the same utterances.
@@ -94,12 +95,18 @@ def mapsswe(a: Scores, b: Scores) -> MatchedPairs:
     Source: Gillick and Cox, "Some statistical issues in the comparison of speech recognition algorithms", 1989;
     segments end after two words both have right, as in NIST's sc_stats.
     """
-    pairs_b = {u.utt_id: u.pairs for u in b.utterances}
-    _same_utterances({u.utt_id for u in a.utterances}, pairs_b.keys())
-    return matched_pairs([pair for u in a.utterances for pair in segment_errors(u.pairs, pairs_b[u.utt_id])])
+    _same_utterances(a, b)
+    of_a, of_b = ([{u.utt_id: u.pairs for u in scores.utterances} for scores in system] for system in (a, b))
+    return matched_pairs(
+        [
+            errors
+            for utt_id in of_a[0]
+            for errors in segment_errors([pairs[utt_id] for pairs in of_a], [pairs[utt_id] for pairs in of_b])
+        ]
+    )
 
 
-def matched_pairs(errors: Sequence[tuple[int, int]]) -> MatchedPairs:
+def matched_pairs(errors: Sequence[tuple[float, float]]) -> MatchedPairs:
     """Return the matched-pairs test over (A's errors, B's errors) of independent segments."""
     differences = np.array([a - b for a, b in errors], dtype=np.float64)
     if len(differences) < 2 or not differences.std():
@@ -110,25 +117,25 @@ def matched_pairs(errors: Sequence[tuple[int, int]]) -> MatchedPairs:
     return MatchedPairs(len(differences), mean, deviation, z, math.erfc(abs(z) / math.sqrt(2)))
 
 
-def segment_errors(a: Sequence[Pair], b: Sequence[Pair]) -> list[tuple[int, int]]:
+def segment_errors(a: Sequence[Sequence[Pair]], b: Sequence[Sequence[Pair]]) -> list[tuple[float, float]]:
     """Cut one utterance into independent segments; return (A's errors, B's errors) of each with an error.
 
     Args:
-        a: word alignment of A's hypothesis.
-        b: word alignment of B's hypothesis to the same reference.
+        a: word alignments of A's hypotheses, one for each of its seeds.
+        b: those of B's hypotheses to the same reference.
     """
-    segments: list[tuple[int, int]] = []
+    segments: list[tuple[float, float]] = []
     errors_a = errors_b = good = 0
-    for (inserted_a, wrong_a), (inserted_b, wrong_b) in zip(_by_word(a), _by_word(b), strict=True):
-        if inserted_a or inserted_b:
+    for word in zip(*(_by_word(pairs) for pairs in (*a, *b)), strict=True):
+        if any(inserted for inserted, _ in word):
             good = 0
-        good = 0 if wrong_a or wrong_b else good + 1
-        errors_a += inserted_a + wrong_a
-        errors_b += inserted_b + wrong_b
+        good = 0 if any(wrong for _, wrong in word) else good + 1
+        errors_a += sum(map(sum, word[: len(a)]))
+        errors_b += sum(map(sum, word[len(a) :]))
         if good >= _GOOD_WORDS and errors_a + errors_b:
-            segments.append((errors_a, errors_b))
+            segments.append((errors_a / len(a), errors_b / len(b)))
             errors_a = errors_b = 0
-    return [*segments, (errors_a, errors_b)] if errors_a + errors_b else segments
+    return [*segments, (errors_a / len(a), errors_b / len(b))] if errors_a + errors_b else segments
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -156,11 +163,19 @@ def _by_word(pairs: Sequence[Pair]) -> Iterator[tuple[int, int]]:
     yield inserted, 0
 
 
-def _same_utterances(a: Iterable[str], b: Iterable[str]) -> None:
-    only = sorted(set(a) ^ set(b))
+def _mean_errors(system: Sequence[Scores]) -> dict[str, float]:
+    errors = {u.utt_id: 0.0 for u in system[0].utterances}
+    for utterance in (u for scores in system for u in scores.utterances):
+        errors[utterance.utt_id] += utterance.words.errors / len(system)
+    return errors
+
+
+def _same_utterances(a: Sequence[Scores], b: Sequence[Scores]) -> None:
+    sets = [{u.utt_id for u in scores.utterances} for scores in (*a, *b)]
+    only = sorted({utt_id for ids in sets for utt_id in ids ^ sets[0]})
     if only:
         raise DataError(
-            f"two systems were scored on different utterances: {len(only)} are in one only",
+            f"scored on different utterances: {len(only)} are not in all",
             where=printable(", ".join(only[:5])),
-            fix="score both on the same test set",
+            fix="score all on the same test set",
         )

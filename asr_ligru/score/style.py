@@ -20,7 +20,11 @@ th { color: var(--quiet); font-weight: 500; } .num { text-align: right; } .best 
 svg text { font: 13px system-ui, sans-serif; fill: var(--quiet); } .grid { stroke: var(--line); }
 .axis { stroke: var(--quiet); } .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; }
 circle { fill: currentColor; } .bar { stroke: currentColor; stroke-width: 2; opacity: .55; }
-svg .label { fill: currentColor; font-weight: 600; }
+svg .label { fill: currentColor; font-weight: 600; } rect { fill: currentColor; } a { color: var(--c0); }
+td.right { color: var(--quiet); } .h1 { background: color-mix(in srgb, var(--c1) 15%, transparent); }
+.h2 { background: color-mix(in srgb, var(--c1) 30%, transparent); }
+.h3 { background: color-mix(in srgb, var(--c1) 50%, transparent); }
+.h4 { background: color-mix(in srgb, var(--c1) 75%, transparent); }
 @media (max-width: 40rem) { svg text { font-size: 18px; } }
 .key { margin-right: 1rem; font-weight: 600; } .key::before { content: ""; display: inline-block; width: .8em;
   height: .8em; border-radius: 50%; background: currentColor; margin-right: .35em; }

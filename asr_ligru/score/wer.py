@@ -102,8 +102,8 @@ class Scores:
 
     @property
     def word_rate(self) -> str:
-        """Return what the rate of ``words`` is called: "WER", or "PER" where the profile says they are phones."""
-        return "PER" if self.profile in PHONE_PROFILES else "WER"
+        """Return what the rate of ``words`` is called: "WER" or "PER"."""
+        return rate_name(self.profile)
 
     @cached_property
     def words(self) -> Counts:
@@ -212,6 +212,11 @@ def score(
         for n, utt_id in enumerate(refs)
     )
     return Scores(profile, tuple(utterances), missing)
+
+
+def rate_name(profile: str) -> str:
+    """Return "PER" for a profile whose words are phones, else "WER"."""
+    return "PER" if profile in PHONE_PROFILES else "WER"
 
 
 def kaldi_line(counts: Counts, name: str = "WER") -> str:

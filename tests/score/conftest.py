@@ -46,6 +46,7 @@ def make_run(tmp_path: Path) -> RunMaker:
         utterances: int = 60,
         finished: bool = True,
         hidden_size: int = 256,
+        profile: str = "none",
         texts: tuple[dict[str, str], dict[str, str]] | None = None,
         **facts: Any,
     ) -> Path:
@@ -84,7 +85,7 @@ def make_run(tmp_path: Path) -> RunMaker:
             texts = refs, {u: heard(ref, rate, rng) for u, ref in refs.items()}
         refs, hyps = texts
         write_lines(folder / "hyp.jsonl", [{"id": u, "ref": refs[u], "hyp": hyps[u], "status": "ok"} for u in refs])
-        write_json(folder / "wer.json", score(refs, hyps).to_json())
+        write_json(folder / "wer.json", score(refs, hyps, profile=profile).to_json())
         run = {
             "run": f"{corpus}_ctc",
             "cell": cell,

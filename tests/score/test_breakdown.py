@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asr_ligru.score.breakdown import by_group, confusions, length_group, snr_group, worst
+from asr_ligru.score.breakdown import by_group, confusion_matrix, confusions, length_group, snr_group, worst
 from asr_ligru.score.wer import Counts, score
 
 SCORES = score(
@@ -35,3 +35,11 @@ def test_snr_group_is_five_decibels_wide() -> None:
     levels = {"a": -0.1, "b": 0.0, "c": 4.99, "d": 20}
     utterances = score(dict.fromkeys([*levels, "e"], "x"), dict.fromkeys([*levels, "e"], "x"), snr_db=levels).utterances
     assert [snr_group(u) for u in utterances] == ["-5 to 0 dB", "0 to 5 dB", "0 to 5 dB", "20 to 25 dB", "unknown"]
+
+
+def test_confusion_matrix_holds_substitutions_and_what_was_right() -> None:
+    scores = score({"a": "x y z x", "b": "x p"}, {"a": "y y z x", "b": "q p r"})
+    words, times = confusion_matrix(scores, 3)
+    assert words == ["x", "q", "y"]
+    assert times == [[1, 1, 1], [0, 0, 0], [0, 0, 1]]
+    assert confusion_matrix(score({"a": "x"}, {"a": "x"}), 3) == ([], [])

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from asr_ligru.safety import printable
-from asr_ligru.score.commands import report_folder
+from asr_ligru.score.commands import report_folders
 from asr_ligru.score.markup import Markup, element
 
 TAGS = set(
     "html head meta title style body main section h1 h2 p div table thead tbody tr th td figure svg g line circle text "
-    "polyline details summary span bdi del ins ul li code".split()
+    "polyline rect details summary span bdi del ins ul li code a".split()
 )
 ATTRIBUTES = set(
     "lang charset http-equiv content name class viewbox role aria-label x y x1 x2 y1 y2 cx cy r points "
-    "text-anchor".split()
+    "text-anchor width height href".split()
 )
 PIECES = ["<script>", "</script>", "<img src=x onerror=alert(1)>", '"', "'", ">", "<", "&lt;", "&#60;", "]]>", "<!--"]
 PIECES += ["</td>", "</style>", " onload=x ", "javascript:", "\u05db\u05df", "`", "{{", "\x1b[2J", "\u202e", "\x00"]
@@ -74,7 +74,7 @@ def hostile_page(make_run: Callable[..., Path], tmp_path: Path) -> Page:
     for number, key in enumerate(("cell", "features", "tokens", "corpus", "commit", "command", "hardware"), 1):
         make_run(name=str(number), texts=(refs, hyps), **{key: payload})
     make_run(name="<img src=x>", status=payload)
-    return Page(report_folder(tmp_path, "html", baseline="ligru"))
+    return Page(report_folders([tmp_path], "html", baseline="ligru"))
 
 
 def test_render_html_hostile_texts_make_no_element(hostile_page: Page) -> None:
@@ -87,10 +87,10 @@ def test_render_html_hostile_texts_make_no_element(hostile_page: Page) -> None:
 
 def test_render_html_loads_nothing(make_run: Callable[..., Path], tmp_path: Path) -> None:
     make_run()
-    text = report_folder(tmp_path, "html")
+    text = report_folders([tmp_path], "html")
     page = Page(text)
     assert "default-src 'none'; style-src 'unsafe-inline'" in page.attributes["content"]
-    assert not {"href", "src", "style", "onload"} & set(page.attributes)
+    assert not {"href", "src", "style", "onload"} & set(page.attributes)  # no manifest, so no links to audio
     assert "url(" not in text
     assert "@import" not in text
 
@@ -98,8 +98,8 @@ def test_render_html_loads_nothing(make_run: Callable[..., Path], tmp_path: Path
 def test_render_html_shows_table_charts_and_errors(make_run: Callable[..., Path], tmp_path: Path) -> None:
     make_run("ligru", hidden_size=256)
     make_run("gru", rate=0.2, hidden_size=512)
-    text = report_folder(tmp_path, "html")
-    assert text.count("<svg") == 3
+    text = report_folders([tmp_path], "html")
+    assert text.count("<svg") == 4
     assert text.count("<polyline") == 2
     for expected in ("Errors of ligru fbank char, seed 1", "Settings that differ", "cell.hidden_size", "0.0123"):
         assert expected in text
@@ -108,7 +108,7 @@ def test_render_html_shows_table_charts_and_errors(make_run: Callable[..., Path]
 @pytest.mark.parametrize("broken", ["hyp.jsonl", "metrics.jsonl"])
 def test_render_html_unreadable_part_is_said(make_run: Callable[..., Path], tmp_path: Path, broken: str) -> None:
     (make_run() / broken).write_text("{\n", encoding="utf-8")
-    assert f"{broken}" in report_folder(tmp_path, "html")
+    assert f"{broken}" in report_folders([tmp_path], "html")
 
 
 @pytest.mark.parametrize("record", [{"epoch": 1}, {"epoch": 1, "dev_wer": float("nan")}, {"dev_wer": "x"}, {}])
@@ -116,9 +116,53 @@ def test_render_html_curve_without_points_is_left_out(
     make_run: Callable[..., Path], tmp_path: Path, record: dict[str, object]
 ) -> None:
     (make_run() / "metrics.jsonl").write_text(json.dumps(record) + "\n", encoding="utf-8")
-    assert "<polyline" not in report_folder(tmp_path, "html")
+    assert "<polyline" not in report_folders([tmp_path], "html")
 
 
 def test_render_html_perfect_scores_and_unknown_sizes_still_draw(make_run: Callable[..., Path], tmp_path: Path) -> None:
     make_run(rate=0.0, parameters=None, train_s=0.0)
-    assert "0.00" in report_folder(tmp_path, "html")
+    assert "0.00" in report_folders([tmp_path], "html")
+
+
+def add_manifest(run: Path, corpus: Path, audio: str) -> None:
+    """Write the manifest of a run's test set, its utterances being of two speakers."""
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    config["corpus"]["dir"] = corpus.name
+    (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    corpus.mkdir(exist_ok=True)
+    refs = [json.loads(line) for line in (run / "hyp.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = [
+        {"id": r["id"], "audio_filepath": audio, "duration": 1.0, "text": r["ref"], "speaker": f"<b>s{n % 2}</b>"}
+        for n, r in enumerate(refs)
+    ]
+    (corpus / "test.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def test_render_html_with_manifest_has_speakers_and_links_to_audio(
+    make_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    add_manifest(make_run(name="exp/a", rate=0.3), tmp_path / "corpus", "wav/a b.wav")
+    report_folders([tmp_path], "html", tmp_path / "exp" / "report.html")
+    page = Page((tmp_path / "exp" / "report.html").read_text(encoding="utf-8"))
+    assert any("WER of each speaker" in text for text in page.texts)
+    assert "<b>s1</b>" in page.texts
+    assert set(page.attributes["href"]) == {"./../corpus/wav/a%20b.wav"}
+
+
+def test_render_html_hostile_audio_paths_are_relative_links(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    add_manifest(make_run(rate=0.3), tmp_path / "corpus", "javascript:alert(1)//<img src=x>\"'")
+    report_folders([tmp_path], "html", tmp_path / "corpus" / "r.html")
+    page = Page((tmp_path / "corpus" / "r.html").read_text(encoding="utf-8"))
+    assert set(page.attributes["href"]) == {"./javascript%3Aalert%281%29/%3Cimg%20src%3Dx%3E%22%27"}
+    assert page.tags <= TAGS
+
+
+def test_render_html_confusion_matrix_counts_what_was_heard(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    make_run(texts=({"a": "m n m", "b": "n"}, {"a": "n n m", "b": "m"}))
+    text = report_folders([tmp_path], "html")
+    assert '<th>m</th><td class="num right">1</td><td class="num h4">1</td>' in text
+
+
+def test_render_html_runs_under_way_have_curves(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    make_run(finished=False)
+    assert report_folders([tmp_path], "html").count("<polyline") == 1

@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 
 from asr_ligru.errors import ConfigError, DataError
-from asr_ligru.score.commands import report_folder
+from asr_ligru.score.commands import report_folders
 from asr_ligru.score.report import build_report
 from asr_ligru.score.rows import Row, score_run
 
-FORMATS = ("text", "md", "latex", "csv", "json", "html")
+FORMATS = ("text", "md", "latex", "csv", "json", "kaldi", "html")
 
 
 def only_rows(folder: Path, baseline: str = "") -> tuple[Row, ...]:
-    (section,) = build_report(folder, baseline).sections
+    (section,) = build_report([folder], baseline).sections
     return section.rows
 
 
@@ -55,13 +55,13 @@ def test_build_report_each_test_set_has_its_own_table(make_run: Callable[..., Pa
     make_run(corpus="an4")
     make_run(corpus="demo")
     make_run(corpus="an4", utterances=30, seed=2)  # scored on a part only
-    titles = [section.title for section in build_report(tmp_path).sections]
+    titles = [section.title for section in build_report([tmp_path]).sections]
     assert len(titles) == len(set(titles)) == 3
 
 
 def test_build_report_synthetic_and_left_out_are_said(make_run: Callable[..., Path], tmp_path: Path) -> None:
     make_run(corpus="demo", left_out=3, skipped_batches=2)
-    text = report_folder(tmp_path)
+    text = report_folders([tmp_path])
     assert "synthetic speech" in text
     assert "3 utterances left out of training" in text
     assert "2 batches skipped" in text
@@ -70,7 +70,7 @@ def test_build_report_synthetic_and_left_out_are_said(make_run: Callable[..., Pa
 def test_build_report_same_seed_twice_is_said(make_run: Callable[..., Path], tmp_path: Path) -> None:
     make_run(name="a")
     make_run(name="b")
-    assert "seed 1 is there 2 times" in report_folder(tmp_path)
+    assert "seed 1 is there 2 times" in report_folders([tmp_path])
 
 
 def test_build_report_change_against_baseline(make_run: Callable[..., Path], tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_build_report_change_against_baseline(make_run: Callable[..., Path], tmp
 def test_build_report_change_without_a_partner_is_said(make_run: Callable[..., Path], tmp_path: Path) -> None:
     make_run("ligru", features="mfcc")
     make_run("lstm")
-    assert "mfcc char: no change shown, 0 rows of lstm instead of one" in report_folder(tmp_path, baseline="lstm")
+    assert "mfcc char: no change shown, 0 rows of lstm instead of one" in report_folders([tmp_path], baseline="lstm")
 
 
 def test_build_report_lost_hypotheses_leave_the_change_without_p(make_run: Callable[..., Path], tmp_path: Path) -> None:
@@ -98,13 +98,13 @@ def test_build_report_lost_hypotheses_leave_the_change_without_p(make_run: Calla
     row = only_rows(tmp_path, "lstm")[0]
     assert row.change is not None
     assert row.p is None
-    assert "no p, cannot read" in report_folder(tmp_path, baseline="lstm")
+    assert "no p, cannot read" in report_folders([tmp_path], baseline="lstm")
 
 
 def test_build_report_unknown_baseline_names_nearest(make_run: Callable[..., Path], tmp_path: Path) -> None:
     make_run("lstm")
     with pytest.raises(ConfigError) as caught:
-        build_report(tmp_path, "lstn")
+        build_report([tmp_path], "lstn")
     assert "did you mean 'lstm'" in str(caught.value)
 
 
@@ -118,63 +118,63 @@ def test_score_run_changed_hypotheses_are_noticed(make_run: Callable[..., Path],
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
-def test_report_folder_every_run_is_in_every_format(make_run: Callable[..., Path], tmp_path: Path, fmt: str) -> None:
+def test_report_folders_every_run_is_in_every_format(make_run: Callable[..., Path], tmp_path: Path, fmt: str) -> None:
     make_run("ligru")
     make_run("gru", finished=False)
     (make_run("lstm") / "wer.json").write_text("{", encoding="utf-8")
     (make_run("libru") / "config.json").write_text("", encoding="utf-8")
     make_run("sligru", status="diverged")
-    text = report_folder(tmp_path, fmt)
+    text = report_folders([tmp_path], fmt)
     for expected in ("ligru", "gru", "epoch 4 of 10", "lstm", "libru-fbank-1", "broken", "diverged", "sligru"):
         assert expected in text
 
 
-def test_report_folder_text_fits_the_terminal(make_run: Callable[..., Path], tmp_path: Path) -> None:
+def test_report_folders_text_fits_the_terminal(make_run: Callable[..., Path], tmp_path: Path) -> None:
     for cell in ("ligru", "libru", "gru", "lstm"):
         for seed in (1, 2, 3):
             make_run(cell, seed)
         make_run(cell, features="fmllr")
-    text = report_folder(tmp_path, baseline="lstm")
+    text = report_folders([tmp_path], baseline="lstm")
     assert max(map(len, text.splitlines())) <= 80
     assert "ligru fbank char: 22 min, best epoch 9, commit 012345678, x86_64, 2 threads" in text
 
 
-def test_report_folder_text_has_color_only_where_asked(make_run: Callable[..., Path], tmp_path: Path) -> None:
+def test_report_folders_text_has_color_only_where_asked(make_run: Callable[..., Path], tmp_path: Path) -> None:
     for cell in ("ligru", "gru"):
         make_run(cell)
-    assert "\x1b" not in report_folder(tmp_path)
-    assert "\x1b[1m" in report_folder(tmp_path, color=True)
-    report_folder(tmp_path, out=tmp_path / "report.txt", color=True)
+    assert "\x1b" not in report_folders([tmp_path])
+    assert "\x1b[1m" in report_folders([tmp_path], color=True)
+    report_folders([tmp_path], out=tmp_path / "report.txt", color=True)
     assert "\x1b" not in (tmp_path / "report.txt").read_text(encoding="utf-8")
 
 
-def test_report_folder_numbers_of_csv_and_json_agree(make_run: Callable[..., Path], tmp_path: Path) -> None:
+def test_report_folders_numbers_of_csv_and_json_agree(make_run: Callable[..., Path], tmp_path: Path) -> None:
     for cell in ("ligru", "gru"):
         make_run(cell)
     make_run("lstm", finished=False)
-    tree = json.loads(report_folder(tmp_path, "json", baseline="gru"))
-    lines = list(csv.DictReader(io.StringIO(report_folder(tmp_path, "csv", baseline="gru"), newline="")))
-    assert [line["state"] for line in lines] == ["finished", "finished", "unfinished"]
+    tree = json.loads(report_folders([tmp_path], "json", baseline="gru"))
+    lines = list(csv.DictReader(io.StringIO(report_folders([tmp_path], "csv", baseline="gru"), newline="")))
+    assert [line["state"] for line in lines] == ["finished", "finished", "stopped"]
     for record, line in zip(tree["rows"], lines, strict=True):
         for key, value in record.items():
             assert line[key] == ("" if value is None else str(value))
-    assert tree["rows"][0]["wer"] == build_report(tmp_path).sections[0].rows[0].wer
+    assert tree["rows"][0]["wer"] == build_report([tmp_path]).sections[0].rows[0].wer
 
 
-def test_report_folder_one_run_gives_the_line_for_results(make_run: Callable[..., Path], tmp_path: Path) -> None:
+def test_report_folders_one_run_gives_the_line_for_results(make_run: Callable[..., Path], tmp_path: Path) -> None:
     make_run()
-    text, markdown = report_folder(tmp_path), report_folder(tmp_path, "md")
+    text, markdown = report_folders([tmp_path]), report_folders([tmp_path], "md")
     line = next(line for line in markdown.splitlines() if line.startswith("| ligru"))
     assert line in text
     assert "`asr-ligru train recipe=an4_ctc_ligru seed=1`" in line
 
 
-def test_report_folder_unknown_format_is_config_error(tmp_path: Path) -> None:
+def test_report_folders_unknown_format_is_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'htm'"):
-        report_folder(tmp_path, "htm")
+        report_folders([tmp_path], "htm")
 
 
-def test_report_folder_two_hundred_runs_are_all_there(make_run: Callable[..., Path], tmp_path: Path) -> None:
+def test_report_folders_two_hundred_runs_are_all_there(make_run: Callable[..., Path], tmp_path: Path) -> None:
     for cell in ("ligru", "libru", "gru", "lstm"):
         first = make_run(cell, name=cell, utterances=130)
         for features, seed in itertools.product(("fbank", "mfcc", "fmllr", "fbank80", "plp"), range(10)):
@@ -182,18 +182,46 @@ def test_report_folder_two_hundred_runs_are_all_there(make_run: Callable[..., Pa
             run = json.loads((first / "run.json").read_text(encoding="utf-8")) | {"features": features, "seed": seed}
             (copy / "run.json").write_text(json.dumps(run), encoding="utf-8")
         shutil.rmtree(first)
-    tree = json.loads(report_folder(tmp_path, "json", baseline="lstm"))
+    tree = json.loads(report_folders([tmp_path], "json", baseline="lstm"))
     assert [row["runs"] for row in tree["rows"]] == [10] * 20
     assert sum(row["p"] is not None for row in tree["rows"]) == 15
 
 
 @pytest.mark.parametrize("fmt", ["text", "md", "latex", "csv"])
-def test_report_folder_hostile_names_drive_nothing(make_run: Callable[..., Path], tmp_path: Path, fmt: str) -> None:
+def test_report_folders_hostile_names_drive_nothing(make_run: Callable[..., Path], tmp_path: Path, fmt: str) -> None:
     hostile = "=x\x1b[2J\u202e\r\n| <b>`"
     for number, key in enumerate(("cell", "features", "tokens", "corpus", "commit", "command", "hardware")):
         make_run(name=str(number), **{key: hostile})
     make_run(name="\x1b[31mred\n", status=hostile)
-    text = report_folder(tmp_path, fmt)
+    text = report_folders([tmp_path], fmt)
     assert not {c for c in text if not c.isprintable()} - {"\n", "\r"}
     assert text.count("\r") == (text.count("\n") if fmt == "csv" else 0)
     assert ("x1b[2J" if fmt != "md" else r"x1b\[2J") in text
+
+
+def test_report_folders_kaldi_lines_are_those_of_compute_wer(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_run()
+    make_run("gru", finished=False)
+    counts = json.loads((folder / "wer.json").read_text(encoding="utf-8"))["words"]
+    edits = f"{counts['ins']} ins, {counts['del']} del, {counts['sub']} sub"
+    title, finished, stopped = report_folders([tmp_path], "kaldi").splitlines()
+    assert finished == f"%WER {100 * counts['rate']:.2f} [ {counts['errors']} / {counts['ref']}, {edits} ] {folder}"
+    assert title.startswith("# an4 test: ")
+    assert stopped.startswith("# stopped: an4 gru")
+
+
+def test_report_folders_phones_give_a_phone_error_rate(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    texts = {"a": "sh iy hv ae", "b": "dcl d"}, {"a": "sh iy hh eh", "b": "sil d"}
+    make_run("ligru", corpus="timit", texts=texts, profile="timit39")
+    make_run("gru", corpus="timit", texts=(texts[0], texts[0]), profile="timit39")
+    text = report_folders([tmp_path], baseline="gru")
+    assert "timit test: 6 phones, profile timit39" in text
+    assert "PER %" in text
+    assert "WER" not in text
+    assert "%PER 16.67 [ 1 / 6" in report_folders([tmp_path], "kaldi")
+
+
+def test_report_folders_names_the_profile_in_every_format(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    make_run(profile="lower-nopunct")
+    for fmt in FORMATS:
+        assert "lower-nopunct" in report_folders([tmp_path], fmt)

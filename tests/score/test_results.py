@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from asr_ligru.score.columns import COLUMNS
-from asr_ligru.score.commands import report_folder
+from asr_ligru.score.commands import report_folders
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 SHAPES = {
@@ -61,7 +61,7 @@ def test_results_of_the_report_have_the_shape(make_run: Callable[..., Path], tmp
         make_run("ligru", seed)
     make_run("gru", rate=0.2)
     make_run("libru", hidden_size=128)
-    check(report_folder(tmp_path, "md", baseline="gru"))
+    check(report_folders([tmp_path], "md", baseline="gru"))
 
 
 @pytest.mark.parametrize(("old", "new"), [("| 1.41 |", "| 1.4M |"), ("`asr-ligru", "`python"), ("| ligru |", "|")])
@@ -69,7 +69,7 @@ def test_results_line_of_another_shape_is_noticed(
     make_run: Callable[..., Path], tmp_path: Path, old: str, new: str
 ) -> None:
     make_run()
-    text = report_folder(tmp_path, "md")
+    text = report_folders([tmp_path], "md")
     assert old in text
     with pytest.raises((AssertionError, ValueError)):
         check(text.replace(old, new))

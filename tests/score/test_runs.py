@@ -11,12 +11,13 @@ import pytest
 
 from asr_ligru.errors import DataError
 from asr_ligru.score.runs import find_runs, read_metrics, read_run
+from asr_ligru.train.lock import run_lock
 
 
 def test_find_runs_at_any_depth_by_path(make_run: Callable[..., Path], tmp_path: Path) -> None:
     folders = [make_run(name=name) for name in ("b/deep/er", "a", "c/x")]
-    assert [run.folder for run in find_runs(tmp_path)] == sorted(folders)
-    assert [run.folder for run in find_runs(folders[0])] == [folders[0]]
+    assert [run.folder for run in find_runs([tmp_path])] == sorted(folders)
+    assert [run.folder for run in find_runs([folders[0]])] == [folders[0]]
 
 
 def test_find_runs_enters_no_run_and_no_model_folder(make_run: Callable[..., Path], tmp_path: Path) -> None:
@@ -25,20 +26,20 @@ def test_find_runs_enters_no_run_and_no_model_folder(make_run: Callable[..., Pat
         model.mkdir()
         (model / "config.json").write_text("{}", encoding="utf-8")
         (model / "model.safetensors").write_bytes(b"")
-    assert [run.folder for run in find_runs(tmp_path)] == [folder]
+    assert [run.folder for run in find_runs([tmp_path])] == [folder]
 
 
 def test_find_runs_does_not_follow_links(make_run: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_run(name="runs/a")
     (tmp_path / "runs" / "loop").symlink_to(tmp_path)
-    assert [run.folder for run in find_runs(tmp_path / "runs")] == [folder]
+    assert [run.folder for run in find_runs([tmp_path / "runs"])] == [folder]
 
 
 def test_find_runs_none_or_no_folder_is_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no runs"):
-        find_runs(tmp_path)
+        find_runs([tmp_path])
     with pytest.raises(DataError, match="no such folder"):
-        find_runs(tmp_path / "absent")
+        find_runs([tmp_path / "absent"])
 
 
 def test_read_run_finished_has_facts_and_rates(make_run: Callable[..., Path]) -> None:
@@ -57,7 +58,7 @@ def test_read_run_finished_has_facts_and_rates(make_run: Callable[..., Path]) ->
 
 def test_read_run_still_training_says_how_far(make_run: Callable[..., Path]) -> None:
     run = read_run(make_run(finished=False, rate=0.2))
-    assert (run.state, run.detail) == ("unfinished", "epoch 4 of 10, dev WER 40.0 %")
+    assert (run.state, run.detail) == ("stopped", "epoch 4 of 10, dev WER 40.0 %")
     assert (run.facts.cell, run.facts.seed) == ("ligru", 1)
 
 
@@ -128,6 +129,18 @@ def test_find_runs_unreadable_folder_is_broken(make_run: Callable[..., Path], tm
     make_run()
     (tmp_path / "locked").mkdir(mode=0)
     try:
-        assert [run.state for run in find_runs(tmp_path)].count("broken") == 1
+        assert [run.state for run in find_runs([tmp_path])].count("broken") == 1
     finally:
         (tmp_path / "locked").chmod(0o700)
+
+
+def test_read_run_whose_lock_is_held_is_training(make_run: Callable[..., Path]) -> None:
+    folder = make_run(finished=False)
+    with run_lock(folder):
+        assert read_run(folder).state == "training"
+    assert read_run(folder).state == "stopped"
+
+
+def test_find_runs_of_overlapping_folders_are_there_once(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    folders = [make_run(name="a/x"), make_run(name="b/y")]
+    assert [run.folder for run in find_runs([tmp_path / "a", tmp_path, tmp_path / "b"])] == folders

@@ -10,7 +10,7 @@ import kaldialign
 import pytest
 
 from asr_ligru.errors import DataError
-from asr_ligru.score.significance import Comparison, holm, mapsswe, matched_pairs, paired_bootstrap, segment_errors
+from asr_ligru.score.significance import holm, mapsswe, matched_pairs, paired_bootstrap, segment_errors
 from asr_ligru.score.wer import Pair, Scores, score
 
 CASES = json.loads((Path(__file__).parent / "fixtures" / "mapsswe_cases.json").read_text(encoding="utf-8"))
@@ -25,7 +25,7 @@ def alignment(steps: str) -> list[Pair]:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"seed{case['seed']}")
 def test_matched_pairs_on_sclite_alignments_equals_sc_stats(case: dict[str, object]) -> None:
     both = zip(case["A"], case["B"], strict=True)
-    result = matched_pairs([errors for a, b in both for errors in segment_errors(alignment(a), alignment(b))])
+    result = matched_pairs([errors for a, b in both for errors in segment_errors([alignment(a)], [alignment(b)])])
     assert result.segments == case["segments"]
     assert result.mean == pytest.approx(case["mean"], abs=SCLITE_ROUNDING)
     assert result.deviation == pytest.approx(case["deviation"], abs=SCLITE_ROUNDING)
@@ -44,7 +44,7 @@ def test_matched_pairs_on_sclite_alignments_equals_sc_stats(case: dict[str, obje
     ],
 )
 def test_segment_errors_cuts_after_two_good_words(a: str, b: str, expected: list[tuple[int, int]]) -> None:
-    assert segment_errors(alignment(a), alignment(b)) == expected
+    assert segment_errors([alignment(a)], [alignment(b)]) == expected
 
 
 def test_mapsswe_p_is_that_of_the_normal_distribution() -> None:
@@ -68,11 +68,6 @@ def systems(rate_a: float, rate_b: float) -> tuple[Scores, Scores]:
     return score(refs, heard(rate_a)), score(refs, heard(rate_b))
 
 
-def bootstrap_of(a: Scores, b: Scores) -> Comparison:
-    errors_a, errors_b = ({u.utt_id: u.words.errors for u in s.utterances} for s in (a, b))
-    return paired_bootstrap(errors_a, errors_b, {u.utt_id: u.words.ref for u in a.utterances})
-
-
 @pytest.mark.parametrize("rate_b", [0.2, 0.18, 0.22])
 def test_paired_bootstrap_share_of_improvements_equals_kaldialign(rate_b: float) -> None:
     a, b = systems(0.2, rate_b)
@@ -82,13 +77,13 @@ def test_paired_bootstrap_share_of_improvements_equals_kaldialign(rate_b: float)
         [u.hyp.split() for u in b.utterances],
     )
     theirs = kaldialign.bootstrap_wer_ci(refs, hyps_a, hyps_b)["p_s2_improv_over_s1"]
-    assert bootstrap_of(a, b).better == pytest.approx(theirs, abs=0.02)
+    assert paired_bootstrap([a], [b]).better == pytest.approx(theirs, abs=0.02)
 
 
 def test_tests_of_clearly_different_systems_agree() -> None:
     a, b = systems(0.3, 0.1)
-    assert mapsswe(a, b).p < 1e-6
-    result = bootstrap_of(a, b)
+    assert mapsswe([a], [b]).p < 1e-6
+    result = paired_bootstrap([a], [b])
     assert result.p < 1e-3
     assert result.change == pytest.approx(b.words.rate - a.words.rate)
     assert result.interval[0] < result.change < result.interval[1] < 0
@@ -96,19 +91,28 @@ def test_tests_of_clearly_different_systems_agree() -> None:
 
 def test_tests_of_a_system_with_itself_find_nothing() -> None:
     a, _ = systems(0.2, 0.2)
-    assert mapsswe(a, a).p == 1.0
-    assert bootstrap_of(a, a).p == 1.0
+    assert mapsswe([a], [a]).p == 1.0
+    assert paired_bootstrap([a], [a]).p == 1.0
 
 
 def test_mapsswe_swapped_systems_change_only_the_sign() -> None:
     a, b = systems(0.2, 0.15)
-    assert mapsswe(a, b).z == -mapsswe(b, a).z
-    assert mapsswe(a, b).p == mapsswe(b, a).p
+    assert mapsswe([a], [b]).z == -mapsswe([b], [a]).z
+    assert mapsswe([a], [b]).p == mapsswe([b], [a]).p
 
 
 def test_mapsswe_different_utterances_is_data_error() -> None:
-    with pytest.raises(DataError, match="2 are in one only"):
-        mapsswe(score({"a": "x", "b": "y"}, {"a": "x", "b": "y"}), score({"b": "x", "c": "y"}, {"b": "x", "c": "y"}))
+    with pytest.raises(DataError, match="2 are not in all"):
+        mapsswe(
+            [score({"a": "x", "b": "y"}, {"a": "x", "b": "y"})], [score({"b": "x", "c": "y"}, {"b": "x", "c": "y"})]
+        )
+
+
+def test_tests_over_seeds_take_their_mean() -> None:
+    a, b = systems(0.2, 0.15)
+    assert mapsswe([a, a], [b]) == mapsswe([a], [b])
+    assert paired_bootstrap([a, b], [a]).change == pytest.approx((a.words.rate - b.words.rate) / 2)
+    assert segment_errors([alignment("x>q y z"), alignment("x y z>q")], [alignment("x y z")]) == [(1.0, 0.0)]
 
 
 def test_holm_equals_r() -> None:
