@@ -14,8 +14,8 @@ _SMOOTHED = 9  # frames
 _CUT_WEIGHT = 10.0  # the energy at a boundary counts as that of so many frames
 
 
-def find_pauses(wav: Tensor, sample_rate_hz: int, num_words: int) -> list[float]:
-    """Return the ``num_words - 1`` boundaries between words, seconds, ascending.
+def find_boundaries(wav: Tensor, sample_rate_hz: int, num_words: int) -> list[float]:
+    """Return where the first word begins, where each next one does, and where the last one ends, seconds.
 
     Of all sequences of boundaries at plausible distances, the one with the most energy between the first and the last
     and the least at the boundaries themselves, found by dynamic programming.
@@ -30,7 +30,7 @@ def find_pauses(wav: Tensor, sample_rate_hz: int, num_words: int) -> list[float]
     """
     energy = _log_energy(wav, sample_rate_hz)
     if num_words < 2 or len(energy) < num_words * _SHORTEST:
-        raise ValueError(f"no pauses between {num_words} words in {len(energy) / _FRAMES_PER_S:.2f} s")
+        raise ValueError(f"no room for {num_words} words in {len(energy) / _FRAMES_PER_S:.2f} s")
     energy = torch.cat([energy, energy[-1:]])  # a boundary may be at the end
     inside = (energy - energy.median()).cumsum(0)
     best, origins = -_CUT_WEIGHT * energy, []
@@ -42,7 +42,7 @@ def find_pauses(wav: Tensor, sample_rate_hz: int, num_words: int) -> list[float]
     boundaries = [int(best.argmax())]
     for origin in reversed(origins):
         boundaries.append(int(origin[boundaries[-1]]))
-    return [boundary / _FRAMES_PER_S for boundary in boundaries[-2:0:-1]]
+    return [boundary / _FRAMES_PER_S for boundary in reversed(boundaries)]
 
 
 def _log_energy(wav: Tensor, sample_rate_hz: int) -> Tensor:

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from asr_ligru.data import audio
 from asr_ligru.data.download import Archive
 from asr_ligru.data.layout import TO_MEASURE, Listing, find_folder
 from asr_ligru.errors import DataError
 from asr_ligru.typing import BadUtterance, Utterance
 
-from .pauses import find_pauses
+from .pauses import find_boundaries
 
 ARCHIVES = (
     Archive(
@@ -33,17 +35,16 @@ def prepare(root: Path, out: Path) -> Listing:
 
     Args:
         root: the folder ``waves_yesno``, or one up to two folders above it.
-        out: not used; the files stay where they are.
+        out: where shortened files are written, in the folder ``shortened``; the others stay where they are.
 
     Returns:
         Of the files sorted by name the first half, each sixth of them as ``dev`` (5 files) and the others as ``train``
         (25), and the second half as ``test`` (30); the same under ``hebrew/`` with Hebrew words. Files of ``train`` and
-        ``dev`` are there three times, whole and in two parts.
+        ``dev`` are there twice, whole and without the first words.
 
     Raises:
         DataError: the folder is not waves_yesno.
     """
-    del out
     folder = find_folder(root, "[01]_[01]*.wav")
     waves = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
     left_out = [
@@ -52,13 +53,15 @@ def prepare(root: Path, out: Path) -> Listing:
         if path not in waves
     ]
     half = len(waves) // 2
-    parts = [part for number, path in enumerate(waves[:half]) for part in _parts(path, number)]
+    shortened = out / "shortened"
+    shortened.mkdir(exist_ok=True)
+    known = [u for number, path in enumerate(waves[:half]) for u in _with_shortened(path, number, shortened)]
+    dev = tuple(path.stem for path in waves[_DEV_EVERY - 1 : half : _DEV_EVERY])
     splits: dict[str, list[Utterance]] = {}
     for variant, words in WORDS.items():
-        dev = {path.stem for path in waves[_DEV_EVERY - 1 : half : _DEV_EVERY]}
-        seen = [_written(part, words) for part in parts]
-        splits[f"{variant}train"] = [u for u in seen if u.audio_path.stem not in dev]
-        splits[f"{variant}dev"] = [u for u in seen if u.audio_path.stem in dev]
+        seen = [_written(u, words) for u in known]
+        splits[f"{variant}train"] = [u for u in seen if not u.utt_id.startswith(dev)]
+        splits[f"{variant}dev"] = [u for u in seen if u.utt_id.startswith(dev)]
         splits[f"{variant}test"] = [_written(_whole(path), words) for path in waves[half:]]
     return Listing(splits, left_out)
 
@@ -67,25 +70,25 @@ def _whole(path: Path) -> Utterance:
     return Utterance(path.stem, path, TO_MEASURE, path.stem.replace("_", " "), "yesno")
 
 
-def _parts(path: Path, number: int) -> Iterator[Utterance]:
-    """Yield the whole file and its two parts, cut behind the first word, the second, ... as ``number`` goes on.
+def _with_shortened(path: Path, number: int, folder: Path) -> Iterator[Utterance]:
+    """Yield the whole file, and it without its first word, its first two, ... as ``number`` goes on.
 
     All files of the first half begin with NO, which a model that sees only whole files learns from the silence before.
-    A file that is unreadable, which measuring it records, or too short for its words stays whole.
+    A file that is unreadable, which measuring it records, or too short for its words is not shortened.
     """
     whole = _whole(path)
     yield whole
     digits = whole.text.split()
     try:
         wav, rate = audio.read(path), audio.probe(path).sample_rate_hz
-        pauses = find_pauses(wav, rate, len(digits))
+        boundaries = find_boundaries(wav, rate, len(digits))
     except (DataError, ValueError):
         return
-    cut = 1 + number % len(pauses)
-    start = pauses[cut - 1]
-    first, last = " ".join(digits[:cut]), " ".join(digits[cut:])
-    yield replace(whole, utt_id=f"{path.stem}-to{cut}", duration_s=start, text=first)
-    yield replace(whole, utt_id=f"{path.stem}-from{cut}", offset_s=start, duration_s=len(wav) / rate - start, text=last)
+    first = 1 + number % (len(digits) - 1)
+    shortened = folder / f"{path.stem}-from{first}.wav"
+    begin, end = (round(boundaries[word] * rate) for word in (0, first))
+    audio.write(shortened, torch.cat([wav[:begin], wav[end:]]), rate)
+    yield replace(whole, utt_id=shortened.stem, audio_path=shortened, text=" ".join(digits[first:]))
 
 
 def _written(utterance: Utterance, words: tuple[str, str]) -> Utterance:
