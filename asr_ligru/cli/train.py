@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
     from asr_ligru.score.commands import report_folders
     from asr_ligru.train.interrupt import Interrupted
     from asr_ligru.train.run import train
+    from asr_ligru.train.summary import summary
 
     arguments = [*options.overrides]
     arguments += ["--multirun"] if options.multirun else []
@@ -55,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
         command = "asr-ligru train " + " ".join(shlex.quote(o) for o in found.overrides)
         try:
             folders.append(train(found.config, command))
+            print(summary(folders[-1]), end="", file=sys.stderr)
         except AsrLigruError as error:
             if not options.multirun:
                 raise

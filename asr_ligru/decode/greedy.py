@@ -10,10 +10,17 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class BestPath:
-    """The best path of one utterance: its tokens and their natural-log score, summed over frames."""
+    """The best path of one utterance.
+
+    Attributes:
+        tokens: what it emits.
+        score: natural-log probability of the path, summed over frames.
+        confidences: of each token, its highest probability over the frames that emit it.
+    """
 
     tokens: list[int]
     score: float
+    confidences: list[float]
 
 
 def best_paths(log_probs: Tensor, log_prob_lens: Tensor, blank_id: int = 0) -> list[BestPath]:
@@ -30,6 +37,8 @@ def best_paths(log_probs: Tensor, log_prob_lens: Tensor, blank_id: int = 0) -> l
     scores, best = log_probs.max(dim=-1)
     paths = []
     for row_scores, row, length in zip(scores.cpu(), best.cpu(), log_prob_lens.tolist(), strict=True):
-        merged = torch.unique_consecutive(row[:length])
-        paths.append(BestPath(merged[merged != blank_id].tolist(), float(row_scores[:length].sum())))
+        merged, part = torch.unique_consecutive(row[:length], return_inverse=True)
+        peaks = torch.zeros(len(merged)).scatter_reduce(0, part, row_scores[:length].float().exp(), "amax")
+        emitted = merged != blank_id
+        paths.append(BestPath(merged[emitted].tolist(), float(row_scores[:length].sum()), peaks[emitted].tolist()))
     return paths

@@ -43,6 +43,9 @@ class Facts:
     epochs: int | None = None
     best_epoch: int | None = None
     dev_wer: float | None = None  # a fraction
+    dev_ece: float | None = None  # expected calibration error, a fraction, as the next two
+    dev_confidence: float | None = None
+    dev_right: float | None = None  # share of the emitted tokens
     left_out: int | None = None  # utterances
     skipped_batches: int | None = None
     commit: str = ""

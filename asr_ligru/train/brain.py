@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,12 @@ from asr_ligru import torchaudio_import
 from asr_ligru.config import Config
 from asr_ligru.data.batching import BatchPlan, EpochBatches
 from asr_ligru.data.dataset import Example, SpeechDataset, collate
-from asr_ligru.decode.greedy import best_paths
+from asr_ligru.decode.greedy import BestPath, best_paths
 from asr_ligru.models.ctc import CtcModel
 from asr_ligru.nn.ligru import layer_growth
 from asr_ligru.score.wer import score
 from asr_ligru.train import nonfinite
+from asr_ligru.train.calibration import calibration
 from asr_ligru.train.corpus import Corpus
 from asr_ligru.train.curves import Curves
 from asr_ligru.train.interrupt import Interrupted, StopRequest
@@ -83,7 +85,7 @@ class AsrBrain(Brain):  # type: ignore[misc]
         plan = BatchPlan(train.batch_frames, train.max_batch_size, config.seed, train.curriculum_start_frames)
         self.train_batches = EpochBatches(plan, corpus.train.num_frames)
         self.dev_batches = EpochBatches(plan, corpus.dev.num_frames)
-        self.hyps: dict[str, str] = {}  # of the evaluation under way
+        self.paths: dict[str, BestPath] = {}  # of the evaluation under way
         self.curves = Curves(run_dir) if train.tensorboard else None
         self.init_optimizers()
 
@@ -136,12 +138,12 @@ class AsrBrain(Brain):  # type: ignore[misc]
         return loss.detach()
 
     def evaluate_batch(self, batch: Batch, stage: Stage) -> Tensor:
-        """Decode a development batch into ``hyps`` and return the sum of its losses."""
+        """Decode a development batch into ``paths`` and return the sum of its losses."""
         with torch.no_grad():
             predictions = self.compute_forward(batch, stage)
             losses = self.compute_objectives(predictions, batch, stage)
         for utt_id, path in zip(batch.utt_ids, best_paths(*predictions), strict=True):
-            self.hyps[utt_id] = self.corpus.tokenizer.decode(path.tokens)
+            self.paths[utt_id] = path
         return losses.sum().cpu()
 
     def _epochs(self) -> Iterator[int]:
@@ -185,6 +187,7 @@ class AsrBrain(Brain):  # type: ignore[misc]
             "train_loss": state.loss_sum / max(1, state.loss_count),
             "lr": self.optimizer.param_groups[0]["lr"],
             "grad_norm": state.grad_norm,
+            "grad_max": state.grad_max,
             "skipped_batches": state.skipped,
             "left_out": len(self.corpus.train.utterances) - sum(map(len, self.train_batches.batches)),
         }
@@ -203,17 +206,24 @@ class AsrBrain(Brain):  # type: ignore[misc]
             raise Interrupted(self.stop.signum)
 
     def evaluate_dev(self, loader: DataLoader[Example] | None = None) -> dict[str, float]:
-        """Return loss for each token and WER (a fraction) of the development set."""
+        """Return loss for each token, WER and calibration (fractions) of the development set."""
         dev = self.corpus.dev
         if loader is None:
             loader = self._loader(SpeechDataset(dev.utterances, dev.tokens, self.corpus.source), self.dev_batches)
-        self.hyps = {}
+        self.paths = {}
         self.modules.eval()
         self.dev_batches.set_epoch(0)
         total = sum(float(self.evaluate_batch(batch, Stage.VALID)) for batch in loader)
         tokens = sum(map(len, dev.tokens))
-        words = score({u.utt_id: u.text for u in dev.utterances}, self.hyps).words
-        return {"dev_loss": total / max(1, tokens), "dev_wer": words.errors / words.ref}
+        hyps = {utt_id: self.corpus.tokenizer.decode(path.tokens) for utt_id, path in self.paths.items()}
+        words = score({u.utt_id: u.text for u in dev.utterances}, hyps).words
+        refs = {u.utt_id: ids for u, ids in zip(dev.utterances, dev.tokens, strict=True)}
+        measured = calibration(self.paths, refs)
+        return {
+            "dev_loss": total / max(1, tokens),
+            "dev_wer": words.errors / words.ref,
+            **({f"dev_{name}": value for name, value in asdict(measured).items()} if measured else {}),
+        }
 
     def _growth(self, valid_set: DataLoader[Example]) -> dict[str, list[float]]:
         """Return, for a LiGRU, how far one step can stretch each layer's state: what rises before it diverges."""
@@ -235,6 +245,7 @@ class AsrBrain(Brain):  # type: ignore[misc]
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.state.grad_norm = float(norm)
+        self.state.grad_max = max(self.state.grad_max, self.state.grad_norm)
         self.state.step += 1
         return True
 

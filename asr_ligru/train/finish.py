@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from asr_ligru.typing import BadUtterance, Hypothesis, Utterance
 
 
 def score_and_record(
-    run_dir: Path, config: Config, state: RunState, *, dev_wer: float, command: str, bad: Sequence[BadUtterance]
+    run_dir: Path, config: Config, state: RunState, *, dev: Mapping[str, Any], command: str, bad: Sequence[BadUtterance]
 ) -> None:
     """Decode and score the split that ``decode.split`` names, then write ``run.json``, which ends the run.
 
@@ -31,7 +31,7 @@ def score_and_record(
         run_dir: holds ``model``; gets ``hyp.jsonl``, ``wer.json`` and ``run.json``.
         config: of the run.
         state: at the end of training.
-        dev_wer: of the final model, a fraction.
+        dev: metrics of the final model on the development set.
         command: what the user typed.
         bad: utterances left out of training.
     """
@@ -56,7 +56,7 @@ def score_and_record(
         "train_s": state.train_s,
         "epochs": len(state.metrics),
         "best_epoch": best["epoch"],
-        "dev_wer": dev_wer,
+        **{key: dev.get(key) for key in ("dev_wer", "dev_ece", "dev_confidence", "dev_right")},
         "left_out": len(bad),
         "skipped_batches": state.skipped,
         "commit": source_commit(),

@@ -108,7 +108,7 @@ def _fit(run: Run, corpus: Corpus, stop: StopRequest) -> None:
         )
         _resume(run, brain)
         brain.run()
-    tensors, dev_wer = _choose_weights(run, brain)
+    tensors, dev = _choose_weights(run, brain)
     model.load_state_dict(tensors)
     write_model_folder(
         run.dir / "model",
@@ -118,7 +118,7 @@ def _fit(run: Run, corpus: Corpus, stop: StopRequest) -> None:
         frontend_tensors=corpus.source.frontend.state_dict(),
         lexicon_path=Path(config.corpus.dir) / "lexicon.txt" if corpus.lexicon else None,
     )
-    score_and_record(run.dir, config, state, dev_wer=dev_wer, command=run.command, bad=corpus.bad)
+    score_and_record(run.dir, config, state, dev=dev, command=run.command, bad=corpus.bad)
 
 
 def save(run: Run, brain: AsrBrain) -> None:
@@ -219,17 +219,16 @@ def _write_metrics(run_dir: Path, state: RunState) -> None:
     atomic_write(run_dir / "metrics.jsonl", "".join(json.dumps(m) + "\n" for m in state.metrics))
 
 
-def _choose_weights(run: Run, brain: AsrBrain) -> tuple[dict[str, Tensor], float]:
-    """Return the average of the best checkpoints, or the best one where that is better on the development set."""
+def _choose_weights(run: Run, brain: AsrBrain) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the average of the best checkpoints, or the best one where that is better, and its development metrics."""
     records = brain.state.evaluated()[: run.config.train.average_best]
     states = [checkpoint.load(run.checkpoints / checkpoint.name_of(m["step"])).tensors["model"] for m in records]
-    best_wer = float(records[0]["dev_wer"])
     if len(states) == 1:
-        return states[0], best_wer
+        return states[0], records[0]
     mean = {name: _mean([state[name] for state in states]) for name in states[0]}
     brain.modules.model.load_state_dict(mean)
-    mean_wer = brain.evaluate_dev()["dev_wer"]
-    return (mean, mean_wer) if mean_wer <= best_wer else (states[0], best_wer)
+    of_mean = brain.evaluate_dev()
+    return (mean, of_mean) if of_mean["dev_wer"] <= records[0]["dev_wer"] else (states[0], records[0])
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:

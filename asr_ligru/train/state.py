@@ -15,7 +15,7 @@ class RunState:
         position: batches of it that are done.
         step: updates made.
         loss_sum: sum of this epoch's batch losses, and ``loss_count`` how many.
-        grad_norm: of the last update, before clipping.
+        grad_norm: of the last update, before clipping, and ``grad_max`` the largest of this epoch.
         skipped: batches left out because something was not finite.
         train_s: seconds spent in training, over all sittings.
         metrics: one record for each finished epoch.
@@ -27,6 +27,7 @@ class RunState:
     loss_sum: float = 0.0
     loss_count: int = 0
     grad_norm: float = 0.0
+    grad_max: float = 0.0
     skipped: int = 0
     train_s: float = 0.0
     metrics: list[dict[str, Any]] = field(default_factory=list)
@@ -34,7 +35,7 @@ class RunState:
     def start_epoch(self, epoch: int) -> None:
         """Begin an epoch."""
         self.epoch, self.position = epoch, 0
-        self.loss_sum, self.loss_count = 0.0, 0
+        self.loss_sum, self.loss_count, self.grad_max = 0.0, 0, 0.0
 
     def evaluated(self) -> list[dict[str, Any]]:
         """Return the records with a development WER, best first (of equals, the latest)."""

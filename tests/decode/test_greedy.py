@@ -40,3 +40,10 @@ def test_best_paths_score_is_the_best_of_all_paths() -> None:
         sum(float(log_probs[t, k]) for t, k in enumerate(path)) for path in itertools.product(range(3), repeat=4)
     )
     assert best_paths(log_probs[None], torch.tensor([4]))[0].score == pytest.approx(best, rel=1e-5)
+
+
+def test_best_paths_confidence_is_the_highest_probability_of_a_tokens_frames() -> None:
+    probabilities = torch.tensor([[0.1, 0.6, 0.3], [0.1, 0.8, 0.1], [0.9, 0.1, 0.0], [0.2, 0.1, 0.7]])
+    (path,) = best_paths(probabilities.log()[None], torch.tensor([4]))
+    assert path.tokens == [1, 2]
+    assert path.confidences == pytest.approx([0.8, 0.7])

@@ -67,6 +67,8 @@ def test_train_learns_the_tones_and_leaves_its_files(corpus: Path, tmp_path: Pat
     )
     assert len((run_dir / "hyp.jsonl").read_text(encoding="utf-8").splitlines()) == 6
     assert len(checkpoint.steps(run_dir / "checkpoints")) <= 3
+    assert 0 <= run["dev_ece"] < 0.5 < run["dev_confidence"]
+    assert all(m["grad_max"] >= m["grad_norm"] > 0 for m in tensors_and_metrics(run_dir)[1])
 
 
 @pytest.mark.parametrize("cell", ["ligru", "libru", "gru"])
