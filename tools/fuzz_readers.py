@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import functools
 import gzip
-import math
 import random
 import re
 import resource
@@ -27,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from damage import mutate
 
 from asr_ligru.data import kaldi_io
 from asr_ligru.data.kaldi_folder import FILES, read_folder
@@ -37,8 +37,6 @@ from asr_ligru.text.lexicon import Lexicon
 from asr_ligru.typing import Utterance
 
 MAX_SECONDS = 1.0
-SIZES = tuple(struct.pack("<i", n) for n in (-(2**31), -1, 0, 1, 2**16, 2**24 + 1, 2**31 - 1))
-FLOATS = tuple(struct.pack("<f", x) for x in (math.nan, math.inf, 3e38, -0.0, 1e-45))
 NAMED = re.compile(
     r"line \d+|key |after byte|position \d+|x\.ctm: \S|no (words in it|utterances|line in it)|without utterances"
 )
@@ -59,33 +57,6 @@ class Reader:
     seeds: Callable[[], list[bytes]]
     tokens: tuple[bytes, ...]
     read: Callable[[bytes, Path], None]
-
-
-def mutate(seeds: list[bytes], tokens: tuple[bytes, ...], draw: random.Random) -> bytes:
-    """Return one of ``seeds`` with one to four damages."""
-    data = bytearray(draw.choice(seeds))
-    for _ in range(draw.choice((1, 1, 1, 2, 4))):
-        at, to = sorted((draw.randrange(len(data) + 1), draw.randrange(len(data) + 1)))
-        kind = draw.randrange(8)
-        if kind == 0 and data:
-            data[min(at, len(data) - 1)] ^= 1 << draw.randrange(8)
-        elif kind == 1:
-            del data[at:]
-        elif kind == 2:
-            del data[at : min(to, at + 40)]
-        elif kind == 3:
-            data[to:to] = data[at : min(to, at + 400)]
-        elif kind == 4:
-            other = draw.choice(seeds)
-            data[at:] = other[draw.randrange(len(other)) :]
-        elif kind == 5:
-            data[at : at + 4] = draw.choice(SIZES + FLOATS)
-        elif kind == 6:
-            data[at:at] = draw.randbytes(draw.randrange(1, 9))
-        else:
-            token = draw.choice(tokens)
-            data[at : at + draw.choice((0, len(token)))] = token
-    return bytes(data)
 
 
 def kaldi_seeds() -> list[bytes]:

@@ -291,7 +291,8 @@ def _decode(sound: Any, path: Path, start: int, count: int) -> Samples:
 def _one_channel(samples: Samples, channel: str, path: Path) -> Samples:
     channels = samples.shape[1]
     if channel == "mix":
-        mixed: Samples = samples.mean(axis=1, dtype=np.float32)
+        with np.errstate(all="ignore"):  # NaN, Inf and overflow are looked for afterwards
+            mixed: Samples = samples.mean(axis=1, dtype=np.float32)
         return mixed
     if channel == "error" and channels > 1:
         what = f"{channels} channels, expected 1"

@@ -27,6 +27,7 @@ from asr_ligru.safety.files import TEMP_PREFIX, umask, write_errors
 from asr_ligru.safety.text import printable
 
 _BLOCK = 1 << 20
+_MAX_PADDING_BLOCKS = 16  # tapes are padded to 10 KB, some to 1 MB
 _RATIO_FLOOR_BYTES = 64 << 20  # small archives may compress as well as they like
 _DAMAGED = (
     tarfile.TarError,
@@ -117,6 +118,8 @@ class _Ledger:
         if self.bytes > min(self.limits.bytes, allowed):
             raise ValueError(f"unpacks to more than {min(self.limits.bytes, allowed):.0f} bytes")
         path = _clean(member.name)
+        if not path.parts and not member.is_folder:
+            raise ValueError("a file without a name")
         for folder in path.parents:
             self._enter(folder, is_folder=True)
         self._enter(path, member.is_folder)
@@ -208,12 +211,20 @@ def _tar_members(stream: _Bounded) -> Iterator[_Member]:
 
 
 def _refuse_cut(stream: _Bounded, end: int) -> None:
-    """Raise if there is no end mark at ``end`` (tarfile takes a damaged header for the end); read on to gzip's CRC."""
+    """Raise if there is no end mark at ``end`` (tarfile takes a damaged header for it), or more than padding behind.
+
+    Reading on also checks gzip's sum.
+    """
     stream.seek(end)
     if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise ValueError("cut short or damaged")
-    while stream.read(_BLOCK):
-        pass
+    for _ in range(_MAX_PADDING_BLOCKS):
+        block = stream.read(_BLOCK)
+        if not block:
+            return
+        if block.strip(b"\0"):
+            raise ValueError("something behind its end")
+    raise ValueError("endless padding")
 
 
 def _zip_members(stream: IO[bytes]) -> Iterator[_Member]:

@@ -248,6 +248,9 @@ def test_read_samples_not_finite_are_refused(tmp_path: Path, tone: np.ndarray, v
     soundfile.write(path, tone, RATE_HZ, subtype="FLOAT")
     with pytest.raises(DataError, match="1 samples are NaN or Inf"):
         audio.read(path)
+    soundfile.write(path, np.stack([tone, -tone], axis=1), RATE_HZ, subtype="FLOAT")
+    with pytest.raises(DataError, match="1 samples are NaN or Inf"):
+        audio.read(path, channel="mix")
 
 
 def test_read_float_samples_over_full_scale_are_limited(tmp_path: Path, tone: np.ndarray) -> None:

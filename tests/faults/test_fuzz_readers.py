@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from asr_ligru.errors import DataError
 
-
-def load_tool() -> ModuleType:
-    path = Path(__file__).resolve().parents[2] / "tools" / "fuzz_readers.py"
-    spec = importlib.util.spec_from_file_location("fuzz_readers", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules["fuzz_readers"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-TOOL = load_tool()
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+TOOL = importlib.import_module("fuzz_readers")
 
 
 @pytest.mark.parametrize("name", TOOL.READERS)

@@ -1,7 +1,8 @@
-"""Archives from the network: 25 hostile ones change nothing outside of the target, honest ones come out exactly."""
+"""Archives from the network: 29 hostile ones change nothing outside of the target, honest ones come out exactly."""
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import stat
@@ -100,6 +101,10 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "zip symlink": lambda: zipped(("a", b"/etc/passwd", stat.S_IFLNK | 0o777)),
     "zip backslash": lambda: zipped(("..\\evil", b"x", 0o100644)),
     "zip bomb": lambda: zipped(("a", ZEROS, 0o100644)),
+    "no name": lambda: tar(("", b"x", {})),
+    "named dot": lambda: tar((".", b"x", {})),
+    "zeros behind the end": lambda: gzip.compress(tar(("a", b"x", {}), compress="") + bytes(20 << 20), compresslevel=1),
+    "another behind the end": lambda: tar(("a", b"x", {})) + tar(("../evil", b"x", {})),
     "not an archive": lambda: b"#!/bin/sh\n" * 100,
 }
 
