@@ -40,7 +40,7 @@ def prepare(root: Path, out: Path) -> Listing:
     Returns:
         Of the files sorted by name the first half, each sixth of them as ``dev`` (5 files) and the others as ``train``
         (25), and the second half as ``test`` (30); the same under ``hebrew/`` with Hebrew words. Files of ``train`` and
-        ``dev`` are there twice, whole and without the first words.
+        ``dev`` are there eight times, whole and without the first one to seven words.
 
     Raises:
         DataError: the folder is not waves_yesno.
@@ -55,7 +55,7 @@ def prepare(root: Path, out: Path) -> Listing:
     half = len(waves) // 2
     shortened = out / "shortened"
     shortened.mkdir(exist_ok=True)
-    known = [u for number, path in enumerate(waves[:half]) for u in _with_shortened(path, number, shortened)]
+    known = [u for path in waves[:half] for u in _with_shortened(path, shortened)]
     dev = tuple(path.stem for path in waves[_DEV_EVERY - 1 : half : _DEV_EVERY])
     splits: dict[str, list[Utterance]] = {}
     for variant, words in WORDS.items():
@@ -70,8 +70,8 @@ def _whole(path: Path) -> Utterance:
     return Utterance(path.stem, path, TO_MEASURE, path.stem.replace("_", " "), "yesno")
 
 
-def _with_shortened(path: Path, number: int, folder: Path) -> Iterator[Utterance]:
-    """Yield the whole file, and it without its first word, its first two, ... as ``number`` goes on.
+def _with_shortened(path: Path, folder: Path) -> Iterator[Utterance]:
+    """Yield the whole file, and it without its first word, its first two, ...
 
     All files of the first half begin with NO, which a model that sees only whole files learns from the silence before.
     A file that is unreadable, which measuring it records, or too short for its words is not shortened.
@@ -84,11 +84,11 @@ def _with_shortened(path: Path, number: int, folder: Path) -> Iterator[Utterance
         boundaries = find_boundaries(wav, rate, len(digits))
     except (DataError, ValueError):
         return
-    first = 1 + number % (len(digits) - 1)
-    shortened = folder / f"{path.stem}-from{first}.wav"
-    begin, end = (round(boundaries[word] * rate) for word in (0, first))
-    audio.write(shortened, torch.cat([wav[:begin], wav[end:]]), rate)
-    yield replace(whole, utt_id=shortened.stem, audio_path=shortened, text=" ".join(digits[first:]))
+    begin = round(boundaries[0] * rate)
+    for first in range(1, len(digits)):
+        shortened = folder / f"{path.stem}-from{first}.wav"
+        audio.write(shortened, torch.cat([wav[:begin], wav[round(boundaries[first] * rate) :]]), rate)
+        yield replace(whole, utt_id=shortened.stem, audio_path=shortened, text=" ".join(digits[first:]))
 
 
 def _written(utterance: Utterance, words: tuple[str, str]) -> Utterance:
