@@ -169,3 +169,21 @@ def test_recurrence_not_finite_input_stays_in_its_sequence(cell: str, value: flo
     clean[1, 2] = False
     for x, y in zip((got[0], got[1], got[3]), (expected[0], expected[1], expected[3]), strict=True):
         assert_close(x[clean], y[clean])
+
+
+@pytest.mark.parametrize("backend", ["stepped", "cpu"])
+@pytest.mark.parametrize("cell", ["libru_arith", "libru_harm", "libru_geo", "sbru"])
+@pytest.mark.parametrize("size", [1e3, 1e4, 1e5, 1e6])
+@pytest.mark.parametrize("which", [("h0",), ("wx", "h0")], ids=str)
+def test_recurrence_huge_bayesian_states_are_as_exact_as_reference(
+    cell: str, size: float, which: tuple[str, ...], backend: str
+) -> None:
+    case = Case(cell, num_frames=12, hidden_size=20, dtype=torch.float32)
+    inputs = dict(zip(INPUTS, case.inputs(), strict=True))
+    for name in which:
+        inputs[name] *= size
+    exact = _expected(cell, inputs)
+    same_precision = _run(cell, inputs, "reference")
+    for got, other, x in zip(_run(cell, inputs, backend), same_precision, exact, strict=True):
+        assert got.isfinite().all()
+        assert (got - x).norm() <= max(1e-5 * x.norm(), 2 * (other - x).norm())

@@ -23,7 +23,7 @@ def derivatives(kept: Tensor, before: Tensor, after: Tensor, mask: Tensor | None
     """Return the factors of candidate and gate, and of the state before."""
     a, g = kept.chunk(2, dim=-1)
     m = 1.0 if mask is None else mask
-    share = torch.exp(logsigmoid(g) - before + after)  # the old probability's share of the sum
+    share = torch.sigmoid(g - before - logsigmoid(a) * m)  # the old probability's share of the sum
     return torch.stack(((share - 1) * torch.sigmoid(-a) * m, torch.sigmoid(g) - share), dim=-2), share
 
 
