@@ -2,13 +2,15 @@
 
     python tools/bench_recurrence.py train infer            # ratios, each case of the table in docs/performance.md
     python tools/bench_recurrence.py train --case 4x256 --threads 2
-    python tools/bench_recurrence.py scaling --model ligru  # microseconds a frame over T and B
+    python tools/bench_recurrence.py train --case 4x512 --model ligru --against speechbrain
+    python tools/bench_recurrence.py scaling --model ligru  # cost over T and over B, with a straight line through each
     python tools/bench_recurrence.py memory                 # peak of a training step
 
 The models of a case run in turn, --repeats times in one process after a round that is not counted; a ratio is the
-median over the rounds of a model's time by that of torch.nn.GRU in the same round. A training step is forward, a sum of
-squares and backward, through all layers with their projections and batch norm. With one thread --clock cpu (processor
-time) says what one core can do on a machine that also does other things; the default is the time that passed.
+median over the rounds of a model's time by that of torch.nn.GRU (or --against another) in the same round. A training
+step is forward, a sum of squares and backward, through all layers with their projections and batch norm. With one
+thread --clock cpu (processor time) says what one core can do on a machine that also does other things; the default is
+the time that passed.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -53,6 +56,10 @@ CASES = {
     "5x550": Case(5, 550, 8, 600),
     "2x128": Case(2, 128, 32, 200),
     "one": Case(4, 256, 1, 400),
+}
+AXES = {
+    "frames": [Case(2, 256, 8, frames) for frames in (200, 400, 800, 1600, 3200)],
+    "batch": [Case(2, 256, batch, 200) for batch in (1, 2, 4, 8, 16, 32, 64)],
 }
 
 
@@ -145,28 +152,101 @@ def alternate(runs: dict[str, Callable[[], None]], repeats: int, clock: Callable
 def compare(step: str, cases: list[str], models: list[str], options: argparse.Namespace) -> None:
     """Print one table: a row for each model, a column for each case."""
     columns: dict[str, dict[str, str]] = {}
+    base = options.against
+    models = [name for name in models if name != base]
     for key in cases:
-        runs = {name: prepare(name, CASES[key], step) for name in ["gru", *models]}
+        runs = {name: prepare(name, CASES[key], step) for name in [base, *models]}
         seconds = alternate(runs, options.repeats, CLOCKS[options.clock])
-        column = {"gru": f"{statistics.median(seconds['gru']):.3f} s"}
+        column = {base: f"{statistics.median(seconds[base]):.3f} s"}
         for name in models:
-            rounds = sorted(ours / gru for ours, gru in zip(seconds[name], seconds["gru"], strict=True))
+            rounds = sorted(ours / other for ours, other in zip(seconds[name], seconds[base], strict=True))
             column[name] = f"**{statistics.median(rounds):.3f}** ({rounds[0]:.3f} to {rounds[-1]:.3f})"
         columns[str(CASES[key])] = column
-    print(f"\n| {step} step, against {BASELINE} | " + " | ".join(columns) + " |")
+    print(f"\n| {step} step, against {MODELS[base][0]} | " + " | ".join(columns) + " |")
     print("|---" * (len(columns) + 1) + "|")
-    for name in ["gru", *models]:
+    for name in [base, *models]:
         print(f"| {MODELS[name][0]} | " + " | ".join(column[name] for column in columns.values()) + " |", flush=True)
 
 
-def scaling(model: str, options: argparse.Namespace) -> None:
-    """Print microseconds a frame of one utterance, over T and over B: a straight cost is a constant column."""
-    print(f"\n{MODELS[model][0]} 2x256, training step, microseconds a frame of an utterance")
-    sizes = [(8, frames) for frames in (200, 400, 800, 1600, 3200)] + [(b, 200) for b in (1, 2, 4, 8, 16, 32, 64)]
-    for batch, frames in sizes:
-        case = Case(2, 256, batch, frames)
-        seconds = alternate({model: prepare(model, case, "train")}, options.repeats, CLOCKS[options.clock])[model]
-        print(f"B={batch:<3} T={frames:<5} {statistics.median(seconds) / (batch * frames) * 1e6:8.2f}", flush=True)
+def scaling(models: list[str], options: argparse.Namespace) -> None:
+    """Print what a training step costs over T and over B, and how far that is from a straight line."""
+    lines = []
+    for model in models:
+        for axis, cases in AXES.items():
+            sizes = [getattr(case, axis) for case in cases]
+            costs = [x * 1e3 for x in step_seconds(model, cases, options)]
+            fixed, each = straight_line(sizes, costs)
+            lines.append(Line(MODELS[model][0], axis, sizes, costs, fixed, each))
+            print(f"\n{lines[-1]}\n{'case':<22}{'ms':>9}{'us a frame':>12}{'off the line':>14}")
+            for case, cost in zip(cases, costs, strict=True):
+                off = cost / (fixed + each * getattr(case, axis)) - 1
+                frame = cost * 1e3 / (case.batch * case.frames)
+                print(f"{case!s:<22}{cost:9.2f}{frame:12.2f}{off:14.1%}", flush=True)
+    if options.plot:
+        plot(lines, options.plot)
+
+
+@dataclass(frozen=True)
+class Line:
+    """Milliseconds of a training step over one size, and a line through them."""
+
+    model: str
+    axis: str
+    sizes: list[int]
+    costs: list[float]
+    fixed: float
+    each: float
+
+    def __str__(self) -> str:
+        return f"{self.model}, 2x256, over {self.axis}: {self.fixed:.2f} ms + {self.each:.4f} ms each"
+
+
+def step_seconds(model: str, cases: list[Case], options: argparse.Namespace) -> list[float]:
+    """Return the median seconds of a training step of each case; the cases run in turn, small ones several times."""
+
+    def repeated(case: Case) -> Callable[[], None]:
+        step = prepare(model, case, "train")
+
+        def run() -> None:
+            for _ in range(_times(case)):
+                step()
+
+        return run
+
+    runs = {str(case): repeated(case) for case in cases}
+    seconds = alternate(runs, options.repeats, CLOCKS[options.clock])
+    return [statistics.median(seconds[str(case)]) / _times(case) for case in cases]
+
+
+def _times(case: Case) -> int:
+    return max(1, 4000 // (case.batch * case.frames))
+
+
+def straight_line(sizes: list[int], costs: list[float]) -> tuple[float, float]:
+    """Return (a, b) of a + b * size, with the least squares of the relative distances."""
+    weight = 1 / np.asarray(costs)
+    columns = np.stack([weight, weight * np.asarray(sizes)], axis=1)
+    fixed, each = np.linalg.lstsq(columns, np.ones(len(costs)), rcond=None)[0]
+    return float(fixed), float(each)
+
+
+def plot(lines: list[Line], path: str) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    names = {"frames": "frames of an utterance, T (B = 8)", "batch": "utterances in a batch, B (T = 200)"}
+    for panel, (axis, label) in zip(panels, names.items(), strict=True):
+        for line in (x for x in lines if x.axis == axis):
+            (dots,) = panel.plot(line.sizes, line.costs, "o", label=line.model)
+            ends = np.array([0, line.sizes[-1]])
+            panel.plot(ends, line.fixed + line.each * ends, "-", color=dots.get_color(), linewidth=1)
+        panel.set(xlabel=label, ylabel="training step, ms", xlim=(0, None), ylim=(0, None))
+        panel.grid(alpha=0.3)
+        panel.legend()
+    figure.savefig(path, dpi=110)
 
 
 def memory(models: list[str], cases: list[str]) -> None:
@@ -201,6 +281,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("what", nargs="+", choices=["train", "infer", "scaling", "memory", "memory-of"])
     parser.add_argument("--case", nargs="+", choices=CASES, default=["4x256"])
     parser.add_argument("--model", nargs="+", choices=MODELS, default=["ligru", "libru_arith"])
+    parser.add_argument("--against", choices=MODELS, default="gru", help="what ratios are ratios to")
+    parser.add_argument("--plot", metavar="FILE.png", help="where scaling draws its lines; needs matplotlib")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=MIN_REPEATS)
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
@@ -224,7 +306,7 @@ def main(arguments: list[str] | None = None) -> None:
         if what in STEPS:
             compare(what, options.case, options.model, options)
         elif what == "scaling":
-            scaling(options.model[0], options)
+            scaling(options.model, options)
         else:
             memory(options.model, options.case)
 
