@@ -88,7 +88,7 @@ class Lda:
     """A projection.
 
     Attributes:
-        matrix: (dim, F) float64; the sign of a row is arbitrary. The average covariance of a class becomes I.
+        matrix: (dim, F) float64. The average covariance of a class becomes I; the largest entry of a row is positive.
         offset: (dim,) what makes the mean of all frames 0, when it is added.
         smoothed: the features were constant or combinations of one another within the classes, and
             variance was added to them.
@@ -103,7 +103,7 @@ def estimate_lda(stats: LdaStats, dim: int) -> Lda:
     """Estimate the projection to ``dim`` features.
 
     Raises:
-        DataError: there are not enough frames or classes: C - 1 directions distinguish C classes.
+        DataError: there are not enough classes: C - 1 directions distinguish C of them; or nothing varies within them.
 
     Source: Kaldi, src/transform/lda-estimate.cc.
     """
@@ -117,10 +117,15 @@ def estimate_lda(stats: LdaStats, dim: int) -> Lda:
     if singular:
         _log.warning("LDA: features are constant or combinations of one another; variance is added to them")
         smoothing = _SMOOTHING * within.diagonal().mean()
-        factor, _ = cholesky(within + smoothing * torch.eye(len(within), dtype=within.dtype, device=within.device))
+        factor, constant = cholesky(
+            within + smoothing * torch.eye(len(within), dtype=within.dtype, device=within.device)
+        )
+        if constant:
+            raise DataError("LDA: no feature varies within the classes")
     whiten = torch.linalg.inv(factor)
     directions = torch.linalg.svd(whiten @ between @ whiten.T).U
     matrix = directions.T[:dim] @ whiten
+    matrix = matrix * matrix.gather(1, matrix.abs().argmax(1, keepdim=True)).sign()
     return Lda(matrix, -matrix @ mean, bool(singular))
 
 
