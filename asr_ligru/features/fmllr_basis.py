@@ -109,8 +109,13 @@ def preconditioner(weights: Tensor, means: Tensor, inv_vars: Tensor, num_pdfs: i
     return H.view(D * (D + 1), -1)
 
 
-def estimate_basis(stats: BasisStats, preconditioner: Tensor) -> FmllrBasis:
-    """Find the matrices; only as many as there are directions in which the training speakers differ.
+def estimate_basis(stats: BasisStats, preconditioner: Tensor, size: int | None = None) -> FmllrBasis:
+    """Find the matrices, only as many as there are directions in which the training speakers differ.
+
+    Args:
+        stats: of the training speakers.
+        preconditioner: of the model.
+        size: how many matrices at most, >= 1.
 
     Raises:
         DataError: there were no speakers, or the model is singular.
@@ -124,7 +129,7 @@ def estimate_basis(stats: BasisStats, preconditioner: Tensor) -> FmllrBasis:
     keep = values.flip(0) > _NULL * values[-1].clamp(min=torch.finfo(values.dtype).tiny)
     if not bool(keep.any()):
         raise DataError("fMLLR basis: no statistics of training speakers", fix="give it those of some speakers")
-    bases = torch.linalg.solve_triangular(factor.T, vectors.flip(1)[:, keep], upper=True)
+    bases = torch.linalg.solve_triangular(factor.T, vectors.flip(1)[:, keep][:, :size], upper=True)
     return FmllrBasis(bases.T.reshape(-1, stats.dim, stats.dim + 1))
 
 
