@@ -6,7 +6,8 @@ A cell's implementation for a backend is the function ``recurrence`` in ``asr_li
 - ``stepped``: plain torch with a hand-written backward, any device.
 - ``cpu``: the compiled core; float32 on the CPU, packed frames as they are. Where it was not built, ``stepped``
   takes its place.
-- ``triton``: one persistent kernel on a GPU; not available in this version.
+- ``triton``: one persistent kernel on a GPU, packed frames as they are; float32 states, operands of the recurrent
+  product in the type of the inputs or of autocast.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 
 from asr_ligru.errors import ConfigError
-from asr_ligru.ops import fused_cpu
+from asr_ligru.ops import fused_cpu, fused_triton
 from asr_ligru.ops.fused_cpu.gated import CELLS, packed_recurrence
 from asr_ligru.ops.packing import Packing
 from asr_ligru.registry import nearest
@@ -38,7 +39,7 @@ def recurrence(
     """Run a cell over sequences with the fastest implementation that can, or the one asked for.
 
     Half-precision inputs are computed in float32: a state carried in bfloat16 stops moving once its changes are
-    below 1/256 of it.
+    below 1/256 of it. Only the GPU kernels multiply the operands of the recurrent product as they are.
 
     Args:
         cell: a package in ``asr_ligru.ops``, such as "ligru".
@@ -103,10 +104,15 @@ def packed(
     name, (wx, u, h0, mask) = _prepare(cell, backend, wx, u, h0, mask)
     if name == "cpu":
         return packed_recurrence(cell, wx, packing.lens, u, h0, mask, **options)
+    if name == "triton":
+        fused = importlib.import_module("asr_ligru.ops.fused_triton.gated")  # not before triton is known to be there
+        with torch.autocast(wx.device.type, enabled=False):
+            h = fused.packed_recurrence(cell, wx, packing.lens, packing.num_frames, u, h0, mask, **options)
+            return cast(Tensor, h)
     return packing.collect(_run(name, cell, packing.spread(wx, padding), u, h0, mask, **options))
 
 
-def refusal(backend: str, cell: str, device: str, dtype: torch.dtype) -> str:
+def refusal(backend: str, cell: str, device: str, dtype: torch.dtype, hidden_size: int = 1) -> str:
     """Return in words why ``backend`` cannot run ``cell`` there; empty when it can.
 
     Args:
@@ -114,6 +120,7 @@ def refusal(backend: str, cell: str, device: str, dtype: torch.dtype) -> str:
         cell: a package in ``asr_ligru.ops``.
         device: a torch device type, such as "cuda".
         dtype: of the state.
+        hidden_size: H.
     """
     if backend == "triton" and device != "cuda":
         return f"triton runs on a GPU, this is on {device!r}"
@@ -125,28 +132,35 @@ def refusal(backend: str, cell: str, device: str, dtype: torch.dtype) -> str:
         return f"{backend} has no {cell} in this version"
     if backend == "cpu":
         return fused_cpu.refusal()
+    if backend == "triton":
+        return fused_triton.refusal(dtype, hidden_size)
     return ""
 
 
 def _prepare(
     cell: str, backend: str, wx: Tensor, u: Tensor, h0: Tensor, mask: Tensor | None
 ) -> tuple[str, tuple[Tensor, Tensor, Tensor, Tensor | None]]:
-    """Return the backend and its inputs in one precision, float32 at least."""
+    """Return the backend and its inputs in the precision it computes in, float32 at least."""
     _check_types({"wx": wx, "u": u, "h0": h0, "mask": mask})
-    dtype = torch.promote_types(torch.promote_types(wx.dtype, u.dtype), torch.float32)
-    inputs = wx.to(dtype), u.to(dtype), h0.to(dtype), None if mask is None else mask.to(dtype)
-    return _choose(cell, backend, wx.device.type, dtype), inputs
+    of_products = torch.promote_types(wx.dtype, u.dtype)
+    dtype = torch.promote_types(of_products, torch.float32)
+    name = _choose(cell, backend, wx.device.type, dtype, u.shape[2])
+    states = h0.to(dtype), None if mask is None else mask.to(dtype)
+    if name == "triton":
+        autocast = torch.is_autocast_enabled("cuda")
+        return name, (wx, u.to(torch.get_autocast_dtype("cuda") if autocast else of_products), *states)
+    return name, (wx.to(dtype), u.to(dtype), *states)
 
 
 @functools.cache
-def _choose(cell: str, backend: str, device: str, dtype: torch.dtype) -> str:
+def _choose(cell: str, backend: str, device: str, dtype: torch.dtype, hidden_size: int) -> str:
     """Return the backend to run; logs the choice, once for each case."""
     if backend not in ("auto", *BACKENDS):
         raise ConfigError(f"unknown backend {backend!r}", fix=nearest(backend, ("auto", *BACKENDS)))
     candidates = {"auto": _FASTEST_FIRST, "cpu": ("cpu", "stepped", "reference")}.get(backend, (backend,))
     reasons: list[str] = []
     for name in candidates:
-        why_not = refusal(name, cell, device, dtype)
+        why_not = refusal(name, cell, device, dtype, hidden_size)
         if not why_not:
             because = f" ({'; '.join(reasons)})" if reasons else ""
             _log.info("%s on %s in %s runs with backend %s%s", cell, device, dtype, name, because)

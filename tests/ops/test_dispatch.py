@@ -9,7 +9,7 @@ from recurrence_case import LAYERS, Case, extras
 from tolerance import assert_close
 
 from asr_ligru.errors import ConfigError
-from asr_ligru.ops import dispatch, fused_cpu
+from asr_ligru.ops import dispatch, fused_cpu, fused_triton
 from asr_ligru.ops.packing import Packing
 
 
@@ -77,8 +77,14 @@ def test_recurrence_triton_without_gpu_is_refused_in_words() -> None:
         dispatch.recurrence("ligru", *Case("ligru").inputs(), backend="triton")
 
 
-def test_refusal_triton_on_gpu_says_it_is_not_there_yet() -> None:
-    assert dispatch.refusal("triton", "ligru", "cuda", torch.float32) == "triton has no ligru in this version"
+def test_refusal_triton_of_other_cell_names_it() -> None:
+    assert dispatch.refusal("triton", "gru_bn", "cuda", torch.float32) == "triton has no gru_bn in this version"
+
+
+def test_recurrence_triton_is_first_choice_on_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused_triton, "refusal", lambda dtype, hidden_size: "")
+    assert dispatch._choose("ligru", "auto", "cuda", torch.float32, 5) == "triton"
+    assert dispatch._choose("gru_bn", "auto", "cuda", torch.float32, 5) == "stepped"
 
 
 def test_refusal_core_on_gpu_names_the_device() -> None:
