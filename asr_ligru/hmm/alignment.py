@@ -49,18 +49,13 @@ class Alignment:
 
     @classmethod
     def of_path(cls, path: Tensor, states: StateGraph, phones: PhoneGraph, score: float) -> Alignment:
-        """Read off a path (T,) of Viterbi's."""
+        """Read off a path (T,) of Viterbi's; ``words`` are those of the graph's nodes."""
         hmm_states = states.hmm_states[path]
         enters = torch.ones_like(path, dtype=torch.bool)
         enters[1:] = (path[1:] != path[:-1]) & (hmm_states[1:] == 0)
         nodes = states.nodes[path[enters]]
-        return cls(
-            torch.tensor(phones.phones)[nodes],
-            torch.tensor(phones.words)[nodes],
-            enters.long().cumsum(0) - 1,
-            hmm_states,
-            score,
-        )
+        of_words = torch.tensor(phones.words)[nodes]
+        return cls(torch.tensor(phones.phones)[nodes], of_words, enters.long().cumsum(0) - 1, hmm_states, score)
 
     @classmethod
     def equal(cls, words: Sequence[Phones], topology: Topology, num_frames: int) -> Alignment | None:

@@ -73,11 +73,12 @@ def _optional_silence(graph: PhoneGraph, ends: Sequence[tuple[int, float]]) -> l
     return [*((end, cost + _HALF) for end, cost in ends), (silence, 0.0)]
 
 
-def loop_graph(words: Sequence[tuple[Phones, float]]) -> PhoneGraph:
+def loop_graph(words: Sequence[tuple[Phones, float]], end: float = 0.0) -> PhoneGraph:
     """Return any sequence of words, silence or none around each.
 
     Args:
         words: phones and log-probability of each; a node's word is the place in this sequence.
+        end: log-probability to end after a word.
     """
     graph = PhoneGraph()
     silence = graph.add(SIL, NO_WORD)
@@ -85,9 +86,9 @@ def loop_graph(words: Sequence[tuple[Phones, float]]) -> PhoneGraph:
     graph.arcs.append((START, silence, _HALF))
     for first, last, cost in spoken:
         graph.arcs += [(START, first, _HALF + cost), (silence, first, cost)]
-        graph.arcs += [(last, silence, _HALF), (last, END, _HALF)]
+        graph.arcs += [(last, silence, _HALF), (last, END, _HALF + end)]
         graph.arcs += [(end, first, _HALF + cost) for _, end, _ in spoken]
-    graph.arcs.append((silence, END, 0.0))
+    graph.arcs.append((silence, END, end))
     return graph
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from asr_ligru.hmm.align import Aligner, Transcript
 from asr_ligru.hmm.alignment import Alignment
-from asr_ligru.hmm.diag_gmm import DiagGmm, GmmStats
+from asr_ligru.hmm.diag_gmm import DiagGmm, GmmStats, extend
 from asr_ligru.hmm.gmm_set import GmmSet
 from asr_ligru.hmm.gmm_update import UpdateOptions, split, split_targets, update
 from asr_ligru.hmm.model import AcousticModel
@@ -113,6 +113,27 @@ def flat_start(feats: list[Tensor], transcripts: Sequence[Transcript], topology:
         for words, frames in zip(transcripts, feats, strict=True)
     ]
     return TrainingState(model, feats, alignments)
+
+
+def tied_start(feats: list[Tensor], alignments: list[Alignment | None], tree: ContextTree) -> TrainingState:
+    """Return a model of one Gaussian for each tied state of a tree, from the alignments of another model.
+
+    Args:
+        feats: (T, D) of each utterance.
+        alignments: of each utterance.
+        tree: which state each frame is in; one without frames gets the Gaussian of all frames.
+    """
+    used = [(frames, a) for frames, a in zip(feats, alignments, strict=True) if a is not None]
+    everything = torch.cat([frames for frames, _ in used])
+    pdfs = torch.cat([a.pdfs(tree) for _, a in used])
+    gmms = GmmSet.of([DiagGmm.single(everything)] * tree.num_pdfs)
+    stats = GmmStats.zeros(gmms.gauss)
+    stats.table.index_add_(0, pdfs, extend(everything))
+    gmms, _ = update(gmms, stats, UpdateOptions(min_occupancy=0.0))
+    stays = torch.cat([a.stays for _, a in used])
+    return TrainingState(
+        AcousticModel(tree, Transitions.initial(tree.num_pdfs).updated(pdfs, stays), gmms), feats, alignments
+    )
 
 
 def train(
