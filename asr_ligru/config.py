@@ -85,6 +85,25 @@ class FeaturesConfig:
 
 
 @dataclass(frozen=True)
+class HmmConfig:
+    """The GMM-HMM that fMLLR features come from."""
+
+    phone_states: int = ranged(3, 2, 10)  # of a phone, left to right
+    silence_states: int = ranged(3, 2, 10)
+    mono_gauss: int = ranged(1000, 1, 1_000_000)  # Gaussians of the whole model in the end
+    tri_leaves: int = ranged(1800, 1, 100_000)  # tied states at most
+    tri_gauss: int = ranged(2000, 1, 1_000_000)
+    lda_context: int = ranged(3, 0, 16)  # spliced frames on each side
+    lda_dim: int = ranged(40, 1, 512)
+    lda_leaves: int = ranged(1800, 1, 100_000)
+    lda_gauss: int = ranged(2000, 1, 1_000_000)
+    sat_leaves: int = ranged(1800, 1, 100_000)
+    sat_gauss: int = ranged(2000, 1, 1_000_000)
+    identity_below: float = ranged(50.0, 0.0)  # frames of speech with which nothing is adapted
+    full_above: float = ranged(2000.0, 0.0)  # frames of speech above which a transform is full
+
+
+@dataclass(frozen=True)
 class TokensConfig:
     """The output units (``tokens``)."""
 

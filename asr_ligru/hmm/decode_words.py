@@ -32,7 +32,7 @@ class Unigram:
     def of(cls, texts: Iterable[str], vocabulary: Iterable[str]) -> Unigram:
         """Count words, each of the vocabulary once more than it occurs; words outside of it are passed over."""
         lines = [text.split() for text in texts]
-        counts = Counter({word: 1 for word in vocabulary})
+        counts = Counter(dict.fromkeys(vocabulary, 1))
         counts.update(word for line in lines for word in line if word in counts)
         total = math.log(sum(counts.values()) + len(lines))
         return cls({w: math.log(n) - total for w, n in counts.items()}, math.log(max(len(lines), 1)) - total)

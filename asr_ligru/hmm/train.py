@@ -145,8 +145,8 @@ def train(
     seed: int,
     watch: Watch,
     hooks: Mapping[int, Hook] | None = None,
-) -> None:
-    """Train the model of ``state``, in place.
+) -> float:
+    """Train the model of ``state``, in place, and return the mean log-likelihood of a frame, nats.
 
     Args:
         stage: a name for messages.
@@ -161,6 +161,7 @@ def train(
     """
     generator = torch.Generator().manual_seed(seed)
     aligner = Aligner(transcripts, state.model.tree, [len(frames) for frames in state.feats])
+    log_like = 0.0
     for iteration in range(schedule.iterations):
         if hooks and iteration in hooks:
             hooks[iteration](state)
@@ -173,6 +174,7 @@ def train(
         log.debug("%s", progress)
         watch(progress)
     state.alignments = aligner.align(state.model, state.feats)
+    return log_like
 
 
 def _update(state: TrainingState, schedule: Schedule, iteration: int, generator: torch.Generator) -> float:

@@ -1,0 +1,236 @@
+"""The chain of models: monophones, triphones, LDA with MLLT, and training adapted to the speakers.
+
+Each stage begins with the alignments of the one before. Numbers of iterations and when to realign are Kaldi's.
+
+Source: Kaldi, egs/wsj/s5/steps/train_mono.sh, train_deltas.sh, train_lda_mllt.sh, train_sat.sh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from asr_ligru.config import HmmConfig
+from asr_ligru.features.deltas import add_deltas
+from asr_ligru.features.fmllr import compose
+from asr_ligru.features.fmllr_adapt import Limits, adapt
+from asr_ligru.features.fmllr_stats import FmllrStats
+from asr_ligru.features.lda_mllt import LdaStats, MlltStats, estimate_lda, estimate_mllt
+from asr_ligru.features.splice import splice
+from asr_ligru.hmm.align import Transcript
+from asr_ligru.hmm.alignment import Alignment
+from asr_ligru.hmm.diag_gmm import DiagGmm
+from asr_ligru.hmm.gmm_set import GmmSet
+from asr_ligru.hmm.gmm_update import UpdateOptions, update
+from asr_ligru.hmm.model import AcousticModel
+from asr_ligru.hmm.speakers import Speakers, accumulate_speakers, speech_weights
+from asr_ligru.hmm.topology import Topology
+from asr_ligru.hmm.train import Hook, Schedule, TrainingState, Watch, accumulate, flat_start, tied_start, train
+from asr_ligru.hmm.tree_build import TreeOptions, build_tree
+
+_MONO_REALIGN = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 23, 26, 29, 32, 35, 38)
+_REALIGN = (10, 20, 30)
+_ESTIMATE = (2, 4, 6, 12)  # iterations with new MLLT matrices, or new fMLLR transforms
+_DELTAS = 2
+_CHUNK_FRAMES = 50_000
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The utterances that models are trained on.
+
+    Attributes:
+        topology: the phones.
+        base: (T, F) normalised cepstra of each utterance, without differences.
+        transcripts: pronunciations of the words of each.
+        speakers: of the utterances.
+    """
+
+    topology: Topology
+    base: Sequence[Tensor]
+    transcripts: Sequence[Transcript]
+    speakers: Speakers
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A finished stage.
+
+    Attributes:
+        model: reads ``project(base)``, or that moved by ``transforms`` where there are any.
+        alignments: of each utterance; None where it could not be aligned.
+        projection: (D, F * (2 context + 1)) of spliced frames; None for differences.
+        partner: mixtures like the model's, Gaussian by Gaussian, for features without transform; of ``sat`` only.
+        transforms: (S, D, D + 1) of the training speakers; of ``sat`` only.
+        log_like: mean log-likelihood of a training frame, nats.
+    """
+
+    model: AcousticModel
+    alignments: list[Alignment | None]
+    projection: Tensor | None = None
+    partner: GmmSet | None = None
+    transforms: Tensor | None = None
+    log_like: float = 0.0
+
+
+def project(base: Sequence[Tensor], projection: Tensor | None, context: int) -> list[Tensor]:
+    """Return the features (T, D) that a stage reads, without transforms of speakers.
+
+    Args:
+        base: (T, F) normalised cepstra of each utterance.
+        projection: of frames spliced with their neighbours; None for first and second differences instead.
+        context: neighbours on each side.
+    """
+    if projection is None:
+        return [add_deltas(frames, _DELTAS) for frames in base]
+    return [splice(frames, context, context) @ projection.T.to(frames.dtype) for frames in base]
+
+
+def train_mono(material: Material, config: HmmConfig, seed: int, watch: Watch) -> Trained:
+    """Train monophones from a flat start."""
+    state = flat_start(project(material.base, None, 0), material.transcripts, material.topology)
+    schedule = Schedule(40, _MONO_REALIGN, config.mono_gauss, 30, first_min_occupancy=3.0)
+    log_like = train("mono", state, material.transcripts, schedule, seed=seed, watch=watch)
+    return Trained(state.model, state.alignments, log_like=log_like)
+
+
+def train_tri(material: Material, config: HmmConfig, seed: int, watch: Watch, before: Trained) -> Trained:
+    """Train triphones with tied states."""
+    feats = project(material.base, None, 0)
+    state = _tied(material, feats, before, config.tri_leaves)
+    log_like = train("tri", state, material.transcripts, _schedule(config.tri_gauss), seed=seed, watch=watch)
+    return Trained(state.model, state.alignments, log_like=log_like)
+
+
+def train_lda_mllt(material: Material, config: HmmConfig, seed: int, watch: Watch, before: Trained) -> Trained:
+    """Train triphones on spliced frames, projected by LDA and rotated by MLLT."""
+    context = config.lda_context
+    rotation = _Rotation(_lda(material, config, before))
+    feats = project(material.base, rotation.matrix, context)
+    state = _tied(material, feats, before, config.lda_leaves)
+    hooks: dict[int, Hook] = dict.fromkeys(_ESTIMATE, rotation.update)
+    schedule = _schedule(config.lda_gauss)
+    log_like = train("lda_mllt", state, material.transcripts, schedule, seed=seed, watch=watch, hooks=hooks)
+    return Trained(state.model, state.alignments, rotation.matrix, log_like=log_like)
+
+
+def train_sat(material: Material, config: HmmConfig, seed: int, watch: Watch, before: Trained) -> Trained:
+    """Train triphones on features moved by fMLLR transforms of the speakers, and their partner for other features."""
+    unadapted = project(material.base, before.projection, config.lda_context)
+    adaptation = _Adaptation(material.speakers, unadapted, _limits(config))
+    feats = adaptation.begin(before)
+    state = _tied(material, feats, before, config.sat_leaves)
+    hooks: dict[int, Hook] = dict.fromkeys(_ESTIMATE, adaptation.update)
+    schedule = _schedule(config.sat_gauss, power=0.2)
+    log_like = train("sat", state, material.transcripts, schedule, seed=seed, watch=watch, hooks=hooks)
+    partner = partner_of(state, unadapted)
+    return Trained(state.model, state.alignments, before.projection, partner, adaptation.transforms, log_like)
+
+
+def partner_of(state: TrainingState, unadapted: Sequence[Tensor]) -> GmmSet:
+    """Return mixtures that do for unadapted features what the model does for adapted ones, Gaussian by Gaussian.
+
+    Source: Kaldi, src/gmmbin/gmm-acc-stats-twofeats.cc: posteriors from the one, sums of the other.
+    """
+    used, feats, pdfs = state.aligned()
+    gmms = state.model.gmms
+    stats, _ = accumulate(gmms, feats, pdfs, sums_of=torch.cat([unadapted[i] for i in used]))
+    partner, _ = update(gmms, stats, UpdateOptions(remove_low_count=False))
+    return partner
+
+
+def _schedule(num_gauss: int, power: float = 0.25) -> Schedule:
+    return Schedule(35, _REALIGN, num_gauss, 25, power)
+
+
+def _limits(config: HmmConfig) -> Limits:
+    return Limits(config.identity_below, config.full_above)
+
+
+def _tied(material: Material, feats: list[Tensor], before: Trained, leaves: int) -> TrainingState:
+    tree = build_tree(material.topology, feats, before.alignments, TreeOptions(leaves))
+    return tied_start(feats, before.alignments, tree)
+
+
+def _lda(material: Material, config: HmmConfig, before: Trained) -> Tensor:
+    """Return the projection that tells the tied states of the stage before apart best."""
+    context, tree = config.lda_context, before.model.tree
+    stats = LdaStats.zeros(tree.num_pdfs, material.base[0].shape[1] * (2 * context + 1))
+    for frames, alignment in zip(material.base, before.alignments, strict=True):
+        if alignment is not None:
+            weights = speech_weights([alignment], 0.0)
+            stats = stats.accumulate(splice(frames, context, context), alignment.pdfs(tree), weights)
+    return estimate_lda(stats, config.lda_dim).matrix
+
+
+@dataclass
+class _Rotation:
+    """The projection of a stage, rotated now and then.
+
+    Attributes:
+        matrix: (D, F) float64.
+    """
+
+    matrix: Tensor
+
+    def update(self, state: TrainingState) -> None:
+        """Estimate MLLT and rotate features, means and projection."""
+        used, feats, pdfs = state.aligned()
+        weights = speech_weights([a for i in used if (a := state.alignments[i]) is not None], 0.0)
+        gmms = state.model.gmms
+        gauss = gmms.gauss
+        stats = MlltStats.zeros(gauss.dim)
+        for part in torch.arange(len(feats)).split(_CHUNK_FRAMES):  # type: ignore[no-untyped-call]
+            sums, _ = gmms.accumulate(feats[part], pdfs[part], weights[part])
+            post = gmms.posteriors_within(feats[part], pdfs[part])
+            more = FmllrStats.zeros(gauss.dim).accumulate(
+                feats[part], post.post, gauss.means, gauss.inv_vars, gauss=post.gauss, frame_weights=weights[part]
+            )
+            stats = stats.add(more, sums.table, gauss.means, gauss.inv_vars)
+        mllt = estimate_mllt(stats).matrix
+        self.matrix = mllt @ self.matrix
+        rotation = mllt.T.to(feats.dtype)
+        state.feats = [frames @ rotation for frames in state.feats]
+        turned = DiagGmm(gauss.weights, gauss.means @ mllt.T, gauss.inv_vars)
+        state.model = AcousticModel(state.model.tree, state.model.transitions, GmmSet(turned, gmms.offsets))
+
+
+@dataclass
+class _Adaptation:
+    """The transforms of the training speakers, estimated now and then.
+
+    Attributes:
+        speakers: of the utterances.
+        unadapted: (T, D) features of each utterance before any transform.
+        limits: what kind of transform how much speech allows.
+        transforms: (S, D, D + 1) so far.
+    """
+
+    speakers: Speakers
+    unadapted: Sequence[Tensor]
+    limits: Limits
+    transforms: Tensor = field(init=False)
+
+    def begin(self, before: Trained) -> list[Tensor]:
+        """Estimate from the model of the stage before, and return the adapted features."""
+        model = before.model
+        stats = accumulate_speakers(
+            model.gmms, model.tree, self.unadapted, before.alignments, self.speakers, silence_weight=0.0
+        )
+        self.transforms = adapt(stats, limits=self.limits).transforms
+        return self.speakers.transform(self.transforms, self.unadapted)
+
+    def update(self, state: TrainingState) -> None:
+        """Estimate anew on top of what there is, and move the features."""
+        model = state.model
+        stats = accumulate_speakers(
+            model.gmms, model.tree, state.feats, state.alignments, self.speakers, silence_weight=0.0
+        )
+        self.transforms = compose(adapt(stats, limits=self.limits).transforms, self.transforms)
+        state.feats = self.speakers.transform(self.transforms, self.unadapted)
+
+
+Stage = Callable[[Material, HmmConfig, int, Watch, Trained], Trained]
