@@ -32,11 +32,13 @@ class PhoneGraph:
         phones: the phone of each node.
         words: the word each node belongs to: a number that the maker of the graph chose, or NO_WORD for silence.
         arcs: (from, to, log-probability); from START and to END at the edges.
+        joins: (sources, targets), nodes with log-probabilities: every source may be followed by every target.
     """
 
     phones: list[int] = field(default_factory=list)
     words: list[int] = field(default_factory=list)
     arcs: list[tuple[int, int, float]] = field(default_factory=list)
+    joins: list[tuple[list[tuple[int, float]], list[tuple[int, float]]]] = field(default_factory=list)
 
     def add(self, phone: int, word: int) -> int:
         """Add a node and return its number."""
@@ -87,7 +89,7 @@ def loop_graph(words: Sequence[tuple[Phones, float]], end: float = 0.0) -> Phone
     for first, last, cost in spoken:
         graph.arcs += [(START, first, _HALF + cost), (silence, first, cost)]
         graph.arcs += [(last, silence, _HALF), (last, END, _HALF + end)]
-        graph.arcs += [(end, first, _HALF + cost) for _, end, _ in spoken]
+    graph.joins.append(([(last, _HALF) for _, last, _ in spoken], [(first, cost) for first, _, cost in spoken]))
     graph.arcs.append((silence, END, end))
     return graph
 
@@ -96,10 +98,12 @@ def loop_graph(words: Sequence[tuple[Phones, float]], end: float = 0.0) -> Phone
 class StateGraph:
     """Tied states and how they follow one another, self-loops apart.
 
+    Some are no states but junctions, which take no frame: there paths meet before they part again.
+
     Attributes:
-        pdfs: (S,) int64, the tied state of each.
-        nodes: (S,) int64, the node of the phone graph it came from.
-        hmm_states: (S,) int64, its place in the phone.
+        pdfs: (S,) int64, the tied state of each; -1 for a junction.
+        nodes: (S,) int64, the node of the phone graph it came from; -1 for a junction.
+        hmm_states: (S,) int64, its place in the phone; -1 for a junction.
         arcs: (2, A) int64, from and to, in rising order of to.
         costs: (A,) float64 log-probabilities of the arcs, without those of the tied states.
         initial: (S,) float64 log-probabilities of the first state; -inf where none begins.
@@ -155,16 +159,37 @@ def expand(graph: PhoneGraph, tree: ContextTree) -> StateGraph:
             starts = _after(copies[target], graph.phones[source])
             ends = _before(copies[source], graph.phones[target])
             arcs += [(end.last, start.first, cost) for end in ends for start in starts]
+    num_junctions, joined = _join(graph, copies, size)
+    arcs += joined
     arcs.sort(key=lambda arc: arc[1])
+    none = [-1] * num_junctions
+    initial += [-math.inf] * num_junctions
+    final += [-math.inf] * num_junctions
     return StateGraph(
-        pdfs=torch.tensor([pdf for _, copy in flat for pdf in copy.pdfs]),
-        nodes=torch.tensor([node for node, copy in flat for _ in copy.pdfs]),
-        hmm_states=torch.tensor([state for _, copy in flat for state in range(len(copy.pdfs))]),
+        pdfs=torch.tensor([pdf for _, copy in flat for pdf in copy.pdfs] + none),
+        nodes=torch.tensor([node for node, copy in flat for _ in copy.pdfs] + none),
+        hmm_states=torch.tensor([state for _, copy in flat for state in range(len(copy.pdfs))] + none),
         arcs=torch.tensor([arc[:2] for arc in arcs], dtype=torch.int64).reshape(-1, 2).T.contiguous(),
         costs=torch.tensor([arc[2] for arc in arcs], dtype=torch.float64),
         initial=torch.tensor(initial, dtype=torch.float64),
         final=torch.tensor(final, dtype=torch.float64),
     )
+
+
+def _join(graph: PhoneGraph, copies: list[list[_Copy]], size: int) -> tuple[int, list[tuple[int, int, float]]]:
+    """Return how many junctions the joins of a graph need, numbered from ``size`` on, and the arcs in and out."""
+    numbers: dict[tuple[tuple[int, float], ...], int] = {}
+    out: set[tuple[int, int, float]] = set()
+    for sources, targets in graph.joins:
+        for left in {graph.phones[node] for node, _ in sources}:
+            enders = [(node, cost) for node, cost in sources if graph.phones[node] == left]
+            for right in sorted({graph.phones[node] for node, _ in targets}):
+                ends = tuple((copy.last, cost) for node, cost in enders for copy in _before(copies[node], right))
+                junction = numbers.setdefault(ends, size + len(numbers))
+                starters = [(node, cost) for node, cost in targets if graph.phones[node] == right]
+                out |= {(junction, c.first, cost) for node, cost in starters for c in _after(copies[node], left)}
+    into = [(end, junction, cost) for ends, junction in numbers.items() for end, cost in ends]
+    return len(numbers), [*into, *sorted(out)]
 
 
 def _copies(graph: PhoneGraph, tree: ContextTree) -> list[list[_Copy]]:
@@ -176,6 +201,12 @@ def _copies(graph: PhoneGraph, tree: ContextTree) -> list[list[_Copy]]:
             lefts[target].add(SIL if source == START else graph.phones[source])
         if source != START:
             rights[source].add(SIL if target == END else graph.phones[target])
+    for sources, targets in graph.joins:
+        before, after = {graph.phones[node] for node, _ in sources}, {graph.phones[node] for node, _ in targets}
+        for node, _ in sources:
+            rights[node] |= after
+        for node, _ in targets:
+            lefts[node] |= before
     copies, first = [], 0
     for phone, left, right in zip(graph.phones, lefts, rights, strict=True):
         of_node = []

@@ -16,7 +16,7 @@ from asr_ligru.hmm.viterbi import Trellis, viterbi
 
 ACOUSTIC_SCALE = 0.1  # of Kaldi's recipes, and so is that of the transitions
 TRANSITION_SCALE = 0.1
-_BATCH_CELLS = 1 << 22  # frames times states searched together
+_BATCH_CELLS = 1 << 23  # frames times states searched together
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _batch(group: list[tuple[int, PhoneGraph, StateGraph]], lens: Sequence[int])
 
 def _scores(batch: _Batch, model: AcousticModel, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Return log-likelihoods (T, C) of the tied states in each utterance's graph, and each state's column (S,)."""
-    occurring = [torch.unique(graph.pdfs, return_inverse=True) for graph in batch.states]
+    occurring = [torch.unique(graph.pdfs.clamp(min=0), return_inverse=True) for graph in batch.states]
     firsts = torch.tensor([0, *(len(pdfs) for pdfs, _ in occurring)]).cumsum(0).tolist()
     scores = torch.zeros(batch.lens[0], firsts[-1], dtype=torch.float64)
     for index, (pdfs, _), first in zip(batch.indices, occurring, firsts, strict=False):

@@ -36,7 +36,7 @@ class Trellis:
         graphs: in the order of falling numbers of frames.
 
     Attributes:
-        pdfs: (S,) int64 of all states.
+        pdfs: (S,) int64 of all states; -1 for a junction.
         first_state: where the states of each graph begin, and last their total.
     """
 
@@ -50,7 +50,12 @@ class Trellis:
         self.costs = torch.cat([graph.costs for graph in graphs])
         num_arcs = torch.bincount(targets, minlength=len(self.pdfs))
         self.first_arc = num_arcs.cumsum(0) - num_arcs
-        self.buckets = [
+        self.junctions = self.pdfs < 0
+        self.junction_buckets = self._buckets(num_arcs * self.junctions)
+        self.buckets = self._buckets(num_arcs * ~self.junctions)
+
+    def _buckets(self, num_arcs: Tensor) -> list[_Bucket]:
+        return [
             self._bucket(states, num_arcs)
             for low, high in pairwise(_LIMITS)
             if len(states := ((num_arcs > low) & (num_arcs <= high)).nonzero()[:, 0])
@@ -90,23 +95,35 @@ def viterbi(
     Source: Kaldi, src/hmm/hmm-utils.cc (AddSelfLoops) for the scaling: with one way on, the log-probability to leave
         is that of not staying, scaled the same.
     """
-    stay = scale * transitions.stay.log()[trellis.pdfs]
-    leave = scale * (-transitions.stay).log1p()[trellis.pdfs]
+    stay, leave = _loops(trellis, transitions, scale)
     costs = trellis.costs + leave[trellis.sources]
     alpha = trellis.initial + frame_scores[0][columns]
     slots = torch.zeros(len(frame_scores), len(alpha), dtype=torch.int32)  # 0: stayed, k: came over the k-th arc
-    moved, slot = torch.full_like(alpha, -math.inf), torch.zeros_like(slots[0])
-    n, steps = -1, _Steps([])
+    moved, slot = torch.full_like(alpha, -math.inf), torch.ones_like(slots[0])
+    n, meet, go = -1, _Steps([]), _Steps([])
     for t in range(1, len(frame_scores)):
         active = trellis.first_state[sum(length > t for length in lens)]
         if active != n:
-            n, steps = active, _Steps.of(trellis, costs, active)
-        steps.best(alpha, moved, slot)
+            n = active
+            meet, go = (
+                _Steps.of(trellis, trellis.junction_buckets, costs, n),
+                _Steps.of(trellis, trellis.buckets, costs, n),
+            )
+        meet.best(alpha, moved, slot)
+        meet.copy(moved, alpha)
+        go.best(alpha, moved, slot)
         stayed = alpha[:n] + stay[:n]
         goes_on = moved[:n] > stayed
         torch.mul(goes_on, slot[:n], out=slots[t, :n])
         alpha[:n] = torch.where(goes_on, moved[:n], stayed).add_(frame_scores[t][columns[:n]])
     return _trace(trellis, alpha + trellis.final + leave, slots, lens)
+
+
+def _loops(trellis: Trellis, transitions: Transitions, scale: float) -> tuple[Tensor, Tensor]:
+    """Return the scaled log-probabilities to stay in each state and to leave it; a junction is always left."""
+    stay = scale * transitions.stay.log()[trellis.pdfs]
+    leave = scale * (-transitions.stay).log1p()[trellis.pdfs]
+    return stay.masked_fill(trellis.junctions, -math.inf), leave.masked_fill(trellis.junctions, 0.0)
 
 
 class _Steps:
@@ -120,17 +137,25 @@ class _Steps:
         self._parts = parts
 
     @classmethod
-    def of(cls, trellis: Trellis, costs: Tensor, num_states: int) -> _Steps:
-        """Cut the arcs of ``trellis`` to those of its first states."""
-        widths = [int(torch.searchsorted(bucket.states, num_states)) for bucket in trellis.buckets]
-        cut = [(b.states[:width], b.arcs[:, :width]) for b, width in zip(trellis.buckets, widths, strict=True)]
+    def of(cls, trellis: Trellis, buckets: Sequence[_Bucket], costs: Tensor, num_states: int) -> _Steps:
+        """Cut the arcs of ``buckets`` to those into the first states."""
+        widths = [int(torch.searchsorted(bucket.states, num_states)) for bucket in buckets]
+        cut = [(b.states[:width], b.arcs[:, :width]) for b, width in zip(buckets, widths, strict=True)]
         return cls([(states, trellis.sources[arcs], costs[arcs]) for states, arcs in cut])
 
     def best(self, alpha: Tensor, moved: Tensor, slot: Tensor) -> None:
-        """Enter for each state the best score that comes over an arc, and which arc from 1 on."""
+        """Enter for each state the best score that comes over an arc, and which arc from 1 on (1 was there before)."""
         for states, sources, costs in self._parts:
-            best, which = (alpha[sources] + costs).max(0)
-            moved[states], slot[states] = best, which.int() + 1
+            if len(sources) == 1:
+                moved[states] = alpha[sources[0]].add_(costs[0])
+            else:
+                best, which = alpha[sources].add_(costs).max(0)
+                moved[states], slot[states] = best, which.int().add_(1)
+
+    def copy(self, scores: Tensor, into: Tensor) -> None:
+        """Copy the scores of the states that are led to."""
+        for states, _, _ in self._parts:
+            into[states] = scores[states]
 
 
 def _trace(trellis: Trellis, ends: Tensor, slots: Tensor, lens: Sequence[int]) -> Paths:
@@ -143,9 +168,15 @@ def _trace(trellis: Trellis, ends: Tensor, slots: Tensor, lens: Sequence[int]) -
         active = sum(length > t for length in lens)
         now = state[:active]
         path[t, :active] = now
-        arc = slots[t][now].long()
-        state[:active] = torch.where(arc > 0, trellis.sources[(trellis.first_arc[now] + arc - 1).clamp(min=0)], now)
+        before = _back(trellis, slots[t], now)
+        state[:active] = torch.where(trellis.junctions[before], _back(trellis, slots[t], before), before)
     states = [
         path[:length, i] - first for i, (length, first) in enumerate(zip(lens, first_state.tolist(), strict=True))
     ]
     return Paths(states, torch.stack([part.values for part in last]))
+
+
+def _back(trellis: Trellis, slots: Tensor, states: Tensor) -> Tensor:
+    """Return where a path came from into ``states``."""
+    arc = slots[states].long()
+    return torch.where(arc > 0, trellis.sources[(trellis.first_arc[states] + arc - 1).clamp(min=0)], states)

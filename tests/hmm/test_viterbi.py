@@ -19,19 +19,32 @@ SCALE = 0.3
 
 def brute_force(graph: StateGraph, stay: torch.Tensor, scores: torch.Tensor) -> float:
     """Return the best score of all sequences of states."""
-    cost = {}
-    for (source, target), value in zip(graph.arcs.T.tolist(), graph.costs.tolist(), strict=True):
-        cost[source, target] = value + SCALE * math.log(1 - float(stay[graph.pdfs[source]]))
+    cost = {pair: value + leaving(graph, stay, pair[0]) for pair, value in direct(graph).items()}
     best = -math.inf
-    for path in itertools.product(range(len(graph)), repeat=len(scores)):
+    for path in itertools.product((graph.pdfs >= 0).nonzero()[:, 0].tolist(), repeat=len(scores)):
         total = float(graph.initial[path[0]] + graph.final[path[-1]])
-        total += SCALE * math.log(1 - float(stay[graph.pdfs[path[-1]]]))
+        total += leaving(graph, stay, path[-1])
         total += sum(float(scores[t, state]) for t, state in enumerate(path))
         for a, b in itertools.pairwise(path):
             loop = SCALE * math.log(float(stay[graph.pdfs[a]])) if a == b else -math.inf
             total += max(loop, cost.get((a, b), -math.inf))
         best = max(best, total)
     return best
+
+
+def leaving(graph: StateGraph, stay: torch.Tensor, state: int) -> float:
+    return SCALE * math.log(1 - float(stay[graph.pdfs[state]]))
+
+
+def direct(graph: StateGraph) -> dict[tuple[int, int], float]:
+    """Return the best log-probability from each state to each next one, over a junction or not."""
+    cost = dict(zip(map(tuple, graph.arcs.T.tolist()), graph.costs.tolist(), strict=True))
+    found = {(a, b): value for (a, b), value in cost.items() if graph.pdfs[a] >= 0 and graph.pdfs[b] >= 0}
+    for (a, junction), first in cost.items():
+        for (other, b), second in cost.items():
+            if other == junction and graph.pdfs[junction] < 0:
+                found[a, b] = max(found.get((a, b), -math.inf), first + second)
+    return found
 
 
 def check_exact(graphs: list[StateGraph], lens: list[int]) -> None:
@@ -48,7 +61,7 @@ def check_exact(graphs: list[StateGraph], lens: list[int]) -> None:
         states = paths.states[i].tolist()
         assert len(states) == length
         walked = {(a, b) for a, b in itertools.pairwise(states) if a != b}
-        assert walked <= set(map(tuple, graph.arcs.T.tolist()))
+        assert walked <= direct(graph).keys()
 
 
 def test_viterbi_transcripts_in_a_batch_find_the_best_of_all_paths() -> None:

@@ -1,0 +1,89 @@
+"""From a manifest to what models are trained on; what cannot be used is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from asr_ligru.data.source import FeatureSource
+from asr_ligru.hmm.align import Transcript
+from asr_ligru.hmm.alignment import Alignment
+from asr_ligru.hmm.speakers import Speakers
+from asr_ligru.hmm.topology import Topology
+from asr_ligru.hmm.vocabulary import Vocabulary
+from asr_ligru.typing import BadUtterance, Utterance
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Utterances and their features.
+
+    Attributes:
+        utterances: the usable ones.
+        base: (T, F) normalised cepstra of each, without differences.
+        speakers: of the utterances.
+        topology: the phones.
+        transcripts: pronunciations of the words of each; empty ones where the words do not matter.
+    """
+
+    utterances: list[Utterance]
+    base: list[Tensor]
+    speakers: Speakers
+    topology: Topology
+    transcripts: list[Transcript]
+
+
+def load(
+    utterances: Sequence[Utterance],
+    source: FeatureSource,
+    vocabulary: Vocabulary,
+    bad: list[BadUtterance],
+    *,
+    spoken: bool = True,
+    tick: Callable[[], object] = lambda: None,
+) -> Material:
+    """Read features and look words up.
+
+    Args:
+        utterances: of a manifest.
+        source: where features come from; its speaker statistics are taken from these utterances.
+        vocabulary: the words.
+        bad: gets a record of each utterance that is left out.
+        spoken: whether the words matter; an utterance whose words are not known is left out then.
+        tick: called after each utterance read.
+    """
+    known = []
+    for utterance in utterances:
+        problem = _problem(utterance, vocabulary) if spoken else ""
+        if problem:
+            bad.append(BadUtterance(utterance.utt_id, "text", problem, str(utterance.audio_path)))
+        else:
+            known.append(utterance)
+    good, unreadable = source.scan(known, fit=True, tick=tick)
+    bad += unreadable
+    kept = [utterance for utterance, _ in good]
+    return Material(
+        kept,
+        [source.feats(utterance) for utterance in kept],
+        Speakers.of([u.utt_id for u in kept], [u.speaker for u in kept]),
+        vocabulary.topology,
+        [vocabulary.transcript(u.text) if spoken else [] for u in kept],
+    )
+
+
+def _problem(utterance: Utterance, vocabulary: Vocabulary) -> str:
+    missing = vocabulary.missing([utterance])
+    if missing:
+        return f"no pronunciation for {', '.join(repr(m.word) for m in missing)}"
+    return "" if utterance.text.split() else "empty transcript"
+
+
+def unaligned(material: Material, alignments: Sequence[Alignment | None]) -> list[BadUtterance]:
+    """Return a record of each utterance that has no alignment: it has fewer frames than its words have states."""
+    return [
+        BadUtterance(u.utt_id, "align", f"{len(frames)} frames, too few for its words", str(u.audio_path))
+        for u, frames, alignment in zip(material.utterances, material.base, alignments, strict=True)
+        if alignment is None
+    ]
