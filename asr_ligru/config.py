@@ -99,8 +99,10 @@ class HmmConfig:
     lda_gauss: int = ranged(2000, 1, 1_000_000)
     sat_leaves: int = ranged(1800, 1, 100_000)
     sat_gauss: int = ranged(2000, 1, 1_000_000)
+    acoustic_scale: float = ranged(0.05, 1e-4, 10.0)  # in decoding, on acoustic log-likelihoods
+    word_score: float = ranged(-2.0, -100.0, 100.0)  # in decoding, added for each word
     identity_below: float = ranged(50.0, 0.0)  # frames of speech with which nothing is adapted
-    full_above: float = ranged(2000.0, 0.0)  # frames of speech above which a transform is full
+    full_above: float = ranged(500.0, 0.0)  # frames of speech above which a transform is full
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,20 @@ import pytest
 from asr_ligru import cli
 from tests.tiny_corpus import OVERRIDES, write_corpus
 
-VERBS = ("train", "decode", "score", "report", "prepare", "validate", "export-kaldi", "doctor", "ls", "cp", "demo")
+VERBS = (
+    "train",
+    "decode",
+    "score",
+    "report",
+    "prepare",
+    "validate",
+    "export-kaldi",
+    "doctor",
+    "ls",
+    "cp",
+    "demo",
+    "fmllr",
+)
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ def log_like(sums: Tensor) -> Tensor:
     Source: Kaldi, src/tree/clusterable-classes.cc (GaussClusterable).
     """
     count, dim = sums[..., :1], sums.shape[-1] // 2
-    mean, square = (sums[..., 1:] / count.clamp(min=1e-10)).split(dim, -1)
-    log_vars = (square - mean.square()).clamp(min=_MIN_VARIANCE).log().sum(-1)
+    mean, square = torch.split(sums[..., 1:] / count.clamp(min=1e-10), dim, -1)
+    log_vars: Tensor = (square - mean.square()).clamp(min=_MIN_VARIANCE).log().sum(-1)
     return -0.5 * count[..., 0] * (log_vars + dim * (math.log(2 * math.pi) + 1))
 
 
@@ -33,7 +33,7 @@ def agglomerate(sums: Tensor, max_loss: float = math.inf) -> list[frozenset[int]
 
     Args:
         sums: (N, 1 + 2 D) of N sets.
-        max_loss: no two sets are joined that lose more, nats.
+        max_loss: no two sets are joined that lose as much, nats.
 
     Returns:
         Every joined set in the order they were made, each as the numbers of the first sets that went into it.
@@ -45,7 +45,7 @@ def agglomerate(sums: Tensor, max_loss: float = math.inf) -> list[frozenset[int]
     for _ in range(len(sums) - 1):
         best = int(losses.argmin())
         a, b = divmod(best, len(sums))
-        if float(losses[a, b]) > max_loss:
+        if float(losses[a, b]) >= max_loss:
             break
         members[a] |= members[b]
         made.append(members[a])

@@ -91,7 +91,8 @@ class WordLoop:
 
     def _spoken(self, alignment: Alignment) -> Spoken:
         """Number the words of a path through the loop in the order they were spoken."""
-        entries, words = [], torch.full_like(alignment.words, NO_WORD)
+        entries: list[str] = []
+        words = torch.full_like(alignment.words, NO_WORD)
         place = 0
         while place < len(words):
             entry = int(alignment.words[place])

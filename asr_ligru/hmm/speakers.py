@@ -42,6 +42,17 @@ class Speakers:
             found[speaker].append(utterance)
         return found
 
+    def stretches(self, size: int) -> Speakers:
+        """Return each ``size`` utterances of a speaker as a speaker of their own."""
+        of_utterance = [0] * len(self.of_utterance)
+        names = []
+        for name, utterances in zip(self.names, self.utterances(), strict=True):
+            for place, utterance in enumerate(utterances):
+                if place % size == 0:
+                    names.append(f"{name}/{place // size}")
+                of_utterance[utterance] = len(names) - 1
+        return Speakers(tuple(names), tuple(of_utterance))
+
     def transform(self, transforms: Tensor, feats: Sequence[Tensor]) -> list[Tensor]:
         """Return the features (T, D) of each utterance, moved by the transform of its speaker.
 

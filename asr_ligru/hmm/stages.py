@@ -7,7 +7,7 @@ Source: Kaldi, egs/wsj/s5/steps/train_mono.sh, train_deltas.sh, train_lda_mllt.s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -17,17 +17,17 @@ from asr_ligru.config import HmmConfig
 from asr_ligru.features.deltas import add_deltas
 from asr_ligru.features.fmllr import compose
 from asr_ligru.features.fmllr_adapt import Limits, adapt
+from asr_ligru.features.fmllr_basis import BasisStats, estimate_basis, preconditioner
 from asr_ligru.features.fmllr_stats import FmllrStats
 from asr_ligru.features.lda_mllt import LdaStats, MlltStats, estimate_lda, estimate_mllt
 from asr_ligru.features.splice import splice
-from asr_ligru.hmm.align import Transcript
 from asr_ligru.hmm.alignment import Alignment
 from asr_ligru.hmm.diag_gmm import DiagGmm
 from asr_ligru.hmm.gmm_set import GmmSet
 from asr_ligru.hmm.gmm_update import UpdateOptions, update
+from asr_ligru.hmm.material import Material
 from asr_ligru.hmm.model import AcousticModel
 from asr_ligru.hmm.speakers import Speakers, accumulate_speakers, speech_weights
-from asr_ligru.hmm.topology import Topology
 from asr_ligru.hmm.train import Hook, Schedule, TrainingState, Watch, accumulate, flat_start, tied_start, train
 from asr_ligru.hmm.tree_build import TreeOptions, build_tree
 
@@ -35,24 +35,9 @@ _MONO_REALIGN = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 23, 26, 29, 
 _REALIGN = (10, 20, 30)
 _ESTIMATE = (2, 4, 6, 12)  # iterations with new MLLT matrices, or new fMLLR transforms
 _DELTAS = 2
+ITERATIONS = {"mono": 40, "tri": 35, "lda_mllt": 35, "sat": 35}  # of the stages, in their order
 _CHUNK_FRAMES = 50_000
-
-
-@dataclass(frozen=True, eq=False)
-class Material:
-    """The utterances that models are trained on.
-
-    Attributes:
-        topology: the phones.
-        base: (T, F) normalised cepstra of each utterance, without differences.
-        transcripts: pronunciations of the words of each.
-        speakers: of the utterances.
-    """
-
-    topology: Topology
-    base: Sequence[Tensor]
-    transcripts: Sequence[Transcript]
-    speakers: Speakers
+_STRETCH = 5  # utterances of a speaker that count as a speaker when the basis is trained
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +50,7 @@ class Trained:
         projection: (D, F * (2 context + 1)) of spliced frames; None for differences.
         partner: mixtures like the model's, Gaussian by Gaussian, for features without transform; of ``sat`` only.
         transforms: (S, D, D + 1) of the training speakers; of ``sat`` only.
+        basis: (N, D, D + 1) matrices that transforms for little speech are combined of; of ``sat`` only.
         log_like: mean log-likelihood of a training frame, nats.
     """
 
@@ -73,6 +59,7 @@ class Trained:
     projection: Tensor | None = None
     partner: GmmSet | None = None
     transforms: Tensor | None = None
+    basis: Tensor | None = None
     log_like: float = 0.0
 
 
@@ -92,7 +79,7 @@ def project(base: Sequence[Tensor], projection: Tensor | None, context: int) -> 
 def train_mono(material: Material, config: HmmConfig, seed: int, watch: Watch) -> Trained:
     """Train monophones from a flat start."""
     state = flat_start(project(material.base, None, 0), material.transcripts, material.topology)
-    schedule = Schedule(40, _MONO_REALIGN, config.mono_gauss, 30, first_min_occupancy=3.0)
+    schedule = Schedule(ITERATIONS["mono"], _MONO_REALIGN, config.mono_gauss, 30, first_min_occupancy=3.0)
     log_like = train("mono", state, material.transcripts, schedule, seed=seed, watch=watch)
     return Trained(state.model, state.alignments, log_like=log_like)
 
@@ -120,14 +107,16 @@ def train_lda_mllt(material: Material, config: HmmConfig, seed: int, watch: Watc
 def train_sat(material: Material, config: HmmConfig, seed: int, watch: Watch, before: Trained) -> Trained:
     """Train triphones on features moved by fMLLR transforms of the speakers, and their partner for other features."""
     unadapted = project(material.base, before.projection, config.lda_context)
-    adaptation = _Adaptation(material.speakers, unadapted, _limits(config))
+    adaptation = _Adaptation(material.speakers, unadapted, limits(config))
     feats = adaptation.begin(before)
     state = _tied(material, feats, before, config.sat_leaves)
     hooks: dict[int, Hook] = dict.fromkeys(_ESTIMATE, adaptation.update)
     schedule = _schedule(config.sat_gauss, power=0.2)
     log_like = train("sat", state, material.transcripts, schedule, seed=seed, watch=watch, hooks=hooks)
     partner = partner_of(state, unadapted)
-    return Trained(state.model, state.alignments, before.projection, partner, adaptation.transforms, log_like)
+    basis = _basis(state, partner, unadapted, material)
+    transforms = adaptation.transforms
+    return Trained(state.model, state.alignments, before.projection, partner, transforms, basis, log_like)
 
 
 def partner_of(state: TrainingState, unadapted: Sequence[Tensor]) -> GmmSet:
@@ -142,11 +131,29 @@ def partner_of(state: TrainingState, unadapted: Sequence[Tensor]) -> GmmSet:
     return partner
 
 
+def _basis(state: TrainingState, partner: GmmSet, unadapted: Sequence[Tensor], material: Material) -> Tensor:
+    """Return the basis of transforms, from stretches of a few utterances: speakers alone are too few."""
+    model = state.model
+    gauss = model.gmms.gauss
+    stats = accumulate_speakers(
+        model.gmms,
+        model.tree,
+        unadapted,
+        state.alignments,
+        material.speakers.stretches(_STRETCH),
+        silence_weight=0.0,
+        posteriors_from=partner,
+    )
+    curvature = preconditioner(gauss.weights, gauss.means, gauss.inv_vars, model.gmms.num_pdfs)
+    return estimate_basis(BasisStats.zeros(gauss.dim).accumulate(stats), curvature).matrices
+
+
 def _schedule(num_gauss: int, power: float = 0.25) -> Schedule:
-    return Schedule(35, _REALIGN, num_gauss, 25, power)
+    return Schedule(ITERATIONS["tri"], _REALIGN, num_gauss, 25, power)
 
 
-def _limits(config: HmmConfig) -> Limits:
+def limits(config: HmmConfig) -> Limits:
+    """Return what kind of transform how much speech allows."""
     return Limits(config.identity_below, config.full_above)
 
 
@@ -231,6 +238,3 @@ class _Adaptation:
         )
         self.transforms = compose(adapt(stats, limits=self.limits).transforms, self.transforms)
         state.feats = self.speakers.transform(self.transforms, self.unadapted)
-
-
-Stage = Callable[[Material, HmmConfig, int, Watch, Trained], Trained]

@@ -17,6 +17,8 @@ from asr_ligru.hmm.graph import SIL
 from asr_ligru.hmm.topology import Topology
 from asr_ligru.hmm.tree import ContextTree
 
+_LESS = 1 - 1e-6  # rounding must not join what was split with the least gain
+
 
 @dataclass(frozen=True)
 class TreeOptions:
@@ -200,7 +202,7 @@ class _Grower:
         for root in sorted(by_root):
             of_root = by_root[root]
             sums = torch.stack([self.contexts.sums[leaf.seen].sum(0) for leaf in of_root])
-            joined = agglomerate(sums, self.least_gain)
+            joined = agglomerate(sums, _LESS * self.least_gain)
             groups += [[of_root[i] for i in sorted(group)] for group in partition(len(of_root), joined)]
         return groups
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from asr_ligru.hmm.align import Transcript
 from asr_ligru.hmm.graph import Phones
@@ -16,7 +16,8 @@ _EXAMPLES = 3
 _LISTED = 20
 
 
-class Missing(NamedTuple):
+@dataclass(frozen=True)
+class Missing:
     """A word without pronunciation.
 
     Attributes:

@@ -1,0 +1,189 @@
+"""What ``asr-ligru fmllr`` does: train a system on a corpus, adapt features and align with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr_ligru.config import CorpusConfig, FeaturesConfig, HmmConfig
+from asr_ligru.data.kaldi_io import write_table
+from asr_ligru.data.manifest import read_manifest, write_bad_utterances
+from asr_ligru.data.source import FeatureSource
+from asr_ligru.errors import DataError
+from asr_ligru.features.fmllr import Estimate
+from asr_ligru.hmm.chain import train_chain
+from asr_ligru.hmm.decode_words import Unigram
+from asr_ligru.hmm.material import Material, load, unaligned
+from asr_ligru.hmm.stages import Trained
+from asr_ligru.hmm.system import System
+from asr_ligru.hmm.times import Timed, ctm, file_names, text_grid, timed
+from asr_ligru.hmm.train import Watch
+from asr_ligru.hmm.vocabulary import Missing, Vocabulary, character_lexicon
+from asr_ligru.safety import atomic_write
+from asr_ligru.safety.files import write_errors
+from asr_ligru.text.lexicon import Lexicon
+from asr_ligru.typing import BadUtterance, Utterance
+
+BAD = "bad_utterances.jsonl"
+FEATURES = FeaturesConfig(name="mfcc", num_bins=23, num_ceps=13, cmvn="speaker", cmvn_variance=False)
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """What was worked on.
+
+    Attributes:
+        material: the utterances that were used.
+        missing: words without pronunciation.
+        bad: utterances left out, and why.
+        estimate: of the speakers' first pass; None where nothing was adapted.
+        aligned: times of each aligned utterance; empty where none were asked for.
+    """
+
+    material: Material
+    missing: list[Missing]
+    bad: list[BadUtterance]
+    estimate: Estimate | None = None
+    aligned: tuple[Timed, ...] = ()
+
+
+def train_system(
+    folder: Path,
+    manifests: Sequence[Path],
+    lexicon_path: Path | None,
+    corpus: CorpusConfig,
+    *,
+    features: FeaturesConfig = FEATURES,
+    config: HmmConfig | None = None,
+    seed: int = 0,
+    watch: Watch,
+    finished: Callable[[str, Trained], object],
+    tick: Callable[[], object] = _nothing,
+) -> Done:
+    """Train on a corpus, or go on where an earlier call was stopped; the result is in ``folder/model``.
+
+    Args:
+        folder: of the stages and the model.
+        manifests: of the utterances.
+        lexicon_path: pronunciations; None takes characters for phones.
+        corpus: how audio is read.
+        features: the cepstra.
+        config: sizes of the models; as for AN4 when omitted.
+        seed: of all that is random.
+        watch: called after each iteration.
+        finished: called after each stage with its name and model.
+        tick: called after each utterance read.
+
+    Raises:
+        DataError: nothing to train on is left, or manifests or lexicon are malformed.
+    """
+    config = config or HmmConfig()
+    utterances = [utterance for path in manifests for utterance in read_manifest(path)]
+    texts = [u.text for u in utterances]
+    lexicon = character_lexicon(texts) if lexicon_path is None else Lexicon.read(lexicon_path)
+    vocabulary = Vocabulary(lexicon, config.phone_states, config.silence_states)
+    bad: list[BadUtterance] = []
+    source = FeatureSource(features, corpus, Path(corpus.dir) / "features" if features.cache else None)
+    material = load(utterances, source, vocabulary, bad, tick=tick)
+    _refuse_none(material, utterances, bad)
+    trained = train_chain(folder, material, features, config, seed, watch, finished)
+    bad += unaligned(material, trained.alignments)
+    unigram = Unigram.of((u.text for u in material.utterances), dict(vocabulary.entries))
+    System(features, config, vocabulary, unigram, trained).write(folder / "model")
+    write_bad_utterances(folder / BAD, bad)
+    return Done(material, vocabulary.missing(utterances), bad)
+
+
+def align_manifest(
+    model: Path, manifest: Path, out: Path, corpus: CorpusConfig, tick: Callable[[], object] = _nothing
+) -> Done:
+    """Align the utterances of a manifest with their texts, adapted to their speakers.
+
+    Writes ``words.ctm``, ``phones.ctm``, a TextGrid for each utterance and ``bad_utterances.jsonl`` into ``out``.
+
+    Raises:
+        DataError: no utterance can be used, or model or manifest are malformed.
+    """
+    system = System.read(model)
+    material, done = _load(system, manifest, corpus, True, tick)
+    found = system.adapt(system.project(material.base), material.speakers, system.known(material))
+    done.bad.extend(unaligned(material, found.alignments))
+    aligned = tuple(
+        timed(u.utt_id, u.text.split(), alignment, material.topology, system.features, u.duration_s)
+        for u, alignment in zip(material.utterances, found.alignments, strict=True)
+        if alignment is not None
+    )
+    grids = out / "textgrid"
+    with write_errors(out, 0):
+        grids.mkdir(parents=True, exist_ok=True)
+    for tier in ("words", "phones"):
+        atomic_write(out / f"{tier}.ctm", ctm(aligned, tier))
+    names = file_names([u.utt_id for u in aligned], ".TextGrid")
+    for utterance in aligned:
+        atomic_write(grids / names[utterance.utt_id], text_grid(utterance))
+    write_bad_utterances(out / BAD, done.bad)
+    return Done(material, done.missing, done.bad, found.first, aligned)
+
+
+def apply_manifest(
+    model: Path,
+    manifest: Path,
+    out: Path,
+    corpus: CorpusConfig,
+    *,
+    with_text: bool = False,
+    tick: Callable[[], object] = _nothing,
+) -> Done:
+    """Write the adapted features of a manifest's utterances as ``feats.ark`` and ``.scp``, the transforms as ``trans``.
+
+    Args:
+        model: from ``train_system``.
+        manifest: of the utterances.
+        out: folder to write into; also gets ``utt2spk`` and ``bad_utterances.jsonl``.
+        corpus: how audio is read.
+        with_text: adapt by the manifest's texts, as for training data; by what is recognised otherwise.
+        tick: called after each utterance read.
+
+    Raises:
+        DataError: no utterance can be used, model or manifest are malformed, or an id cannot be a key of Kaldi's.
+        EnvironmentError_: a file cannot be written, or kaldiio is not installed.
+    """
+    system = System.read(model)
+    material, done = _load(system, manifest, corpus, with_text, tick)
+    feats = system.project(material.base)
+    found = system.adapt(feats, material.speakers, system.known(material) if with_text else system.recognised)
+    adapted = material.speakers.transform(found.transforms, feats)
+    with write_errors(out, 0):
+        out.mkdir(parents=True, exist_ok=True)
+    by_id = sorted(zip((u.utt_id for u in material.utterances), adapted, strict=True), key=lambda pair: pair[0])
+    write_table(out / "feats.ark", by_id, scp=out / "feats.scp")
+    by_name = sorted(zip(material.speakers.names, found.transforms.unbind(), strict=True), key=lambda pair: pair[0])
+    write_table(out / "trans.ark", by_name, scp=out / "trans.scp")
+    names = [material.speakers.names[i] for i in material.speakers.of_utterance]
+    pairs = sorted((u.utt_id, name) for u, name in zip(material.utterances, names, strict=True))
+    atomic_write(out / "utt2spk", "".join(f"{utt_id} {name}\n" for utt_id, name in pairs))
+    write_bad_utterances(out / BAD, done.bad)
+    return Done(material, done.missing, done.bad, found.first)
+
+
+def _load(
+    system: System, manifest: Path, corpus: CorpusConfig, spoken: bool, tick: Callable[[], object]
+) -> tuple[Material, Done]:
+    utterances = read_manifest(manifest)
+    bad: list[BadUtterance] = []
+    material = load(
+        utterances, FeatureSource(system.features, corpus), system.vocabulary, bad, spoken=spoken, tick=tick
+    )
+    _refuse_none(material, utterances, bad)
+    return material, Done(material, system.vocabulary.missing(utterances) if spoken else [], bad)
+
+
+def _refuse_none(material: Material, utterances: Sequence[Utterance], bad: Sequence[BadUtterance]) -> None:
+    if not material.utterances:
+        first = f"{bad[0].utt_id}: {bad[0].reason}" if bad else "the manifest is empty"
+        raise DataError(f"none of {len(utterances)} utterances can be used; {first}", fix="correct texts or lexicon")

@@ -1,0 +1,138 @@
+"""Finished stages on disk: a folder each, complete or not there, that runs no code when it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asr_ligru.errors import DataError
+from asr_ligru.hmm.alignment import Alignment
+from asr_ligru.hmm.diag_gmm import DiagGmm
+from asr_ligru.hmm.gmm_set import GmmSet
+from asr_ligru.hmm.model import AcousticModel
+from asr_ligru.hmm.stages import Trained
+from asr_ligru.hmm.topology import Topology
+from asr_ligru.models.tensors import pack, unpack
+from asr_ligru.safety import printable
+from asr_ligru.safety.sealed import open_sealed, seal_folder
+
+FORMAT = 1
+_SEAL = "stage.json"
+_MODEL = "model.safetensors"
+_ALIGNMENTS = "alignments.safetensors"
+_OPTIONAL = ("projection", "transforms", "basis")
+
+
+def write_stage(folder: Path, trained: Trained, key: str) -> None:
+    """Write a finished stage, replacing an older one.
+
+    Args:
+        folder: its place.
+        trained: the stage.
+        key: what it was made from.
+
+    Raises:
+        EnvironmentError_: disk full or not writable.
+    """
+    files = {_MODEL: pack(model_tensors(trained)), _ALIGNMENTS: pack(_pack_alignments(trained.alignments))}
+    head = {"key": key, "topology": topology_json(trained.model.topology), "log_like": trained.log_like}
+    seal_folder(folder, files, seal=_SEAL, format=FORMAT, head=head)
+
+
+def read_stage(folder: Path, key: str) -> Trained | None:
+    """Read a stage that was made from ``key``; None where there is none, or one made from something else.
+
+    Raises:
+        DataError: it was altered, or written by a later version.
+    """
+    if not folder.is_dir():
+        return None
+    head = open_sealed(folder, seal=_SEAL, format=FORMAT)
+    if head.get("key") != key:
+        return None
+    alignments = _unpack_alignments(unpack(folder / _ALIGNMENTS))
+    return load_model(unpack(folder / _MODEL), topology_of(head["topology"]), alignments, float(head["log_like"]))
+
+
+def model_tensors(trained: Trained) -> dict[str, Tensor]:
+    """Return the tensors that ``load_model`` makes an equal stage from, without alignments."""
+    tensors = {f"model.{name}": tensor for name, tensor in trained.model.tensors().items()}
+    if trained.partner is not None:
+        gauss = trained.partner.gauss
+        tensors |= {"partner.weights": gauss.weights, "partner.means": gauss.means, "partner.inv_vars": gauss.inv_vars}
+    return tensors | {name: value for name in _OPTIONAL if (value := getattr(trained, name)) is not None}
+
+
+def load_model(
+    tensors: Mapping[str, Tensor], topology: Topology, alignments: list[Alignment | None], log_like: float
+) -> Trained:
+    """Return the stage whose tensors these are.
+
+    Raises:
+        DataError: tensors are missing, or do not fit together.
+    """
+    try:
+        model = AcousticModel.load(
+            {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}, topology
+        )
+        partner = None
+        if "partner.means" in tensors:
+            gauss = DiagGmm(*(tensors[f"partner.{name}"] for name in ("weights", "means", "inv_vars")))
+            partner = GmmSet(gauss, model.gmms.offsets)
+        _check(model, partner)
+    except (KeyError, IndexError, RuntimeError) as error:
+        raise DataError(f"the tensors of a GMM-HMM do not fit together: {printable(str(error))}") from error
+    return Trained(model, alignments, tensors.get("projection"), partner, tensors.get("transforms"), log_like=log_like)
+
+
+def _check(model: AcousticModel, partner: GmmSet | None) -> None:
+    sizes = {len(model.transitions.stay), model.gmms.num_pdfs, model.tree.num_pdfs}
+    size, states = len(model.topology.phones), model.topology.max_states
+    shapes = {gmms.gauss.means.shape for gmms in (model.gmms, partner or model.gmms)}
+    last = int(model.gmms.offsets[-1])
+    if len(sizes) > 1 or len(shapes) > 1 or last != model.gmms.gauss.num_gauss:
+        raise DataError("the tensors of a GMM-HMM are not of one size", fix="use another copy, or train again")
+    if model.tree.table.shape != (size, size, size, states):
+        raise DataError("the tree of a GMM-HMM has other phones", fix="use another copy, or train again")
+
+
+def topology_json(topology: Topology) -> dict[str, Any]:
+    """Return the JSON values that ``topology_of`` makes an equal topology from."""
+    return {
+        "phones": list(topology.phones),
+        "num_states": topology.num_states,
+        "num_silence_states": topology.num_silence_states,
+    }
+
+
+def topology_of(values: Mapping[str, Any]) -> Topology:
+    """Return the topology of JSON values."""
+    return Topology(tuple(values["phones"]), int(values["num_states"]), int(values["num_silence_states"]))
+
+
+def _pack_alignments(alignments: list[Alignment | None]) -> dict[str, Tensor]:
+    """Return all alignments one after another; one that there is not has no phones."""
+    there = [a for a in alignments if a is not None]
+    none = torch.zeros(0, dtype=torch.int64)
+    return {
+        "num_phones": torch.tensor([0 if a is None else len(a.phones) for a in alignments]),
+        "num_frames": torch.tensor([0 if a is None else len(a) for a in alignments]),
+        "scores": torch.tensor([0.0 if a is None else a.score for a in alignments], dtype=torch.float64),
+        "phones": torch.cat([none, *(a.phones for a in there)]).int(),
+        "words": torch.cat([none, *(a.words for a in there)]).int(),
+        "positions": torch.cat([none, *(a.positions for a in there)]).int(),
+        "states": torch.cat([none, *(a.states for a in there)]).int(),
+    }
+
+
+def _unpack_alignments(tensors: Mapping[str, Tensor]) -> list[Alignment | None]:
+    phones, words = (torch.split(tensors[name].long(), tensors["num_phones"].tolist()) for name in ("phones", "words"))
+    positions, states = (
+        torch.split(tensors[name].long(), tensors["num_frames"].tolist()) for name in ("positions", "states")
+    )
+    rows = zip(phones, words, positions, states, tensors["scores"].tolist(), strict=True)
+    return [Alignment(*row) if len(row[0]) else None for row in rows]

@@ -1,0 +1,131 @@
+"""A trained GMM-HMM with all that new recordings need: features, words, language model, adaptation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from asr_ligru.config import FeaturesConfig, HmmConfig, as_dict, build
+from asr_ligru.errors import DataError
+from asr_ligru.features.fmllr_basis import FmllrBasis
+from asr_ligru.hmm.adapt import Adapted, Label, adapt_speakers
+from asr_ligru.hmm.align import Aligner
+from asr_ligru.hmm.alignment import Alignment
+from asr_ligru.hmm.decode_words import SearchOptions, Spoken, Unigram, WordLoop
+from asr_ligru.hmm.gmm_set import GmmSet
+from asr_ligru.hmm.material import Material
+from asr_ligru.hmm.model import AcousticModel
+from asr_ligru.hmm.speakers import Speakers
+from asr_ligru.hmm.stages import Trained, limits, project
+from asr_ligru.hmm.store import load_model, model_tensors
+from asr_ligru.hmm.vocabulary import Vocabulary
+from asr_ligru.models.tensors import pack, unpack
+from asr_ligru.safety import printable
+from asr_ligru.safety.sealed import open_sealed, seal_folder
+from asr_ligru.text.lexicon import Lexicon
+
+FORMAT = 1
+_SEAL = "fmllr.json"
+_MODEL = "model.safetensors"
+_LEXICON = "lexicon.txt"
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """What ``asr-ligru fmllr train`` makes.
+
+    Attributes:
+        features: of the cepstra that go in.
+        config: sizes of the models, and what decoding weighs.
+        vocabulary: words and phones.
+        unigram: of the words of the training texts.
+        trained: the last stage; its alignments are not kept.
+    """
+
+    features: FeaturesConfig
+    config: HmmConfig
+    vocabulary: Vocabulary
+    unigram: Unigram
+    trained: Trained = field(repr=False)
+
+    @cached_property
+    def partner(self) -> GmmSet:
+        """The mixtures for unadapted features."""
+        if self.trained.partner is None:
+            raise DataError("the model was not trained to the last stage", fix="asr-ligru fmllr train")
+        return self.trained.partner
+
+    @cached_property
+    def loop(self) -> WordLoop:
+        """The decoder of words."""
+        options = SearchOptions(self.config.acoustic_scale, self.config.word_score)
+        return WordLoop(self.vocabulary.entries, self.unigram, options)
+
+    def project(self, base: Sequence[Tensor]) -> list[Tensor]:
+        """Return unadapted features (T, D) of normalised cepstra (T, F)."""
+        return project(base, self.trained.projection, self.config.lda_context)
+
+    def recognised(self, model: AcousticModel, feats: Sequence[Tensor]) -> list[Alignment | None]:
+        """Align utterances with the words that are recognised in them."""
+        return [None if spoken is None else spoken.alignment for spoken in self.loop.decode(model, feats)]
+
+    def known(self, material: Material) -> Label:
+        """Return what aligns the utterances with the words they are known to hold."""
+        aligner = Aligner(material.transcripts, self.trained.model.tree, [len(frames) for frames in material.base])
+        return aligner.align
+
+    def adapt(self, feats: Sequence[Tensor], speakers: Speakers, label: Label) -> Adapted:
+        """Estimate transforms of the speakers in two passes.
+
+        Args:
+            feats: (T, D) unadapted, of each utterance.
+            speakers: of the utterances.
+            label: ``recognised``, or what ``known`` returned.
+        """
+        basis = None if self.trained.basis is None else FmllrBasis(self.trained.basis)
+        model, partner = self.trained.model, self.partner
+        return adapt_speakers(model, partner, feats, speakers, label, limits=limits(self.config), basis=basis)
+
+    def decode(self, feats: Sequence[Tensor]) -> list[Spoken | None]:
+        """Return the words of utterances of adapted features (T, D)."""
+        return self.loop.decode(self.trained.model, feats)
+
+    def write(self, folder: Path) -> None:
+        """Write everything into a folder, replacing an older one.
+
+        Raises:
+            EnvironmentError_: disk full or not writable.
+        """
+        head = {
+            "features": as_dict(self.features),
+            "hmm": as_dict(self.config),
+            "words": self.unigram.log_probs,
+            "end": self.unigram.end,
+        }
+        trained = replace(self.trained, transforms=None)
+        files = {_MODEL: pack(model_tensors(trained)), _LEXICON: self.vocabulary.lexicon.text().encode()}
+        seal_folder(folder, files, seal=_SEAL, format=FORMAT, head=head)
+
+    @classmethod
+    def read(cls, folder: Path) -> System:
+        """Read a folder, or the ``model`` folder in it.
+
+        Raises:
+            DataError: there is none, or it was altered.
+        """
+        if not (folder / _SEAL).is_file() and (folder / "model" / _SEAL).is_file():
+            folder = folder / "model"
+        if not (folder / _SEAL).is_file():
+            fix = "asr-ligru fmllr train CORPUS FOLDER"
+            raise DataError("no fMLLR model here", where=printable(str(folder)), fix=fix)
+        head: dict[str, Any] = open_sealed(folder, seal=_SEAL, format=FORMAT)
+        config = build(HmmConfig, head["hmm"])
+        vocabulary = Vocabulary(Lexicon.read(folder / _LEXICON), config.phone_states, config.silence_states)
+        trained = load_model(unpack(folder / _MODEL), vocabulary.topology, [], 0.0)
+        unigram = Unigram(dict(head["words"]), float(head["end"]))
+        return cls(build(FeaturesConfig, head["features"]), config, vocabulary, unigram, trained)

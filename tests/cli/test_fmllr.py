@@ -1,0 +1,121 @@
+"""``asr-ligru fmllr`` on a corpus of tones: trained, resumed, aligned and applied."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr_ligru import cli
+from asr_ligru.data.manifest import read_manifest
+from asr_ligru.hmm.system import System
+from asr_ligru.safety.files import sha256_file
+from tests.tiny_corpus import SAMPLE_RATE_HZ, write_corpus
+
+REACH_S = 0.0425  # three spliced frames and half a window: a state may hear a tone so early
+SIZES = ("lda_dim=6", "mono_gauss=60", "tri_gauss=60", "lda_gauss=60", "sat_gauss=60")
+
+
+def train(corpus: Path, out: Path, *more: str) -> int:
+    rate = str(SAMPLE_RATE_HZ)
+    return cli.main(["fmllr", "train", str(corpus), str(out), "-q", "--sample-rate-hz", rate, "--set", *SIZES, *more])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a corpus and a model trained on it."""
+    folder = tmp_path_factory.mktemp("fmllr")
+    corpus = write_corpus(folder / "corpus")
+    assert train(corpus, folder / "model") == 0
+    return folder
+
+
+def test_fmllr_train_again_changes_nothing_and_a_setting_only_what_follows(folder: Path) -> None:
+    stages = ("mono", "tri", "lda_mllt", "sat")
+    files = [folder / "model" / stage / "model.safetensors" for stage in stages]
+    before = [(sha256_file(path), path.stat().st_mtime_ns) for path in files]
+    assert train(folder / "corpus", folder / "model") == 0
+    assert [(sha256_file(path), path.stat().st_mtime_ns) for path in files] == before
+    assert train(folder / "corpus", folder / "model", "sat_gauss=70") == 0
+    assert [path.stat().st_mtime_ns == old for path, (_, old) in zip(files, before, strict=True)] == [True] * 3 + [
+        False
+    ]
+
+
+def test_fmllr_align_times_are_those_of_the_tones(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, manifest = folder / "aligned", folder / "corpus" / "test.jsonl"
+    assert cli.main(["fmllr", "align", str(folder / "model"), str(manifest), str(out), "-q"]) == 0
+    assert "6 utterances aligned" in capsys.readouterr().out
+    rows = [line.split() for line in (out / "words.ctm").read_text(encoding="utf-8").splitlines()]
+    said = {u.utt_id: u.text.split() for u in read_manifest(manifest)}
+    for utt_id, words in said.items():
+        found = [row for row in rows if row[0] == utt_id]
+        assert [row[4] for row in found] == words
+        for place, row in enumerate(found):  # a tone of 0.25 s begins after each 0.1 s of noise
+            assert abs(float(row[2]) - (0.1 + 0.35 * place)) < REACH_S
+            assert abs(float(row[3]) - 0.25) < 2 * REACH_S
+    assert len(list((out / "textgrid").iterdir())) == 6
+
+
+def test_fmllr_align_words_and_utterances_that_do_not_fit_are_listed(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [json.loads(line) for line in (folder / "corpus" / "test.jsonl").read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        line["audio_filepath"] = str(folder / "corpus" / line["audio_filepath"])
+    lines[0]["text"] = "ab zz zz"
+    lines[1]["text"] = " ".join(["ab"] * 40)
+    manifest = tmp_path / "odd.jsonl"
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    assert cli.main(["fmllr", "align", str(folder / "model"), str(manifest), str(tmp_path / "out"), "-q"]) == 1
+    shown = capsys.readouterr()
+    assert "1 word without pronunciation" in shown.out
+    assert "2 x zz  in test-0" in shown.out
+    assert "2 utterances left out" in shown.err
+    bad = [json.loads(line) for line in (tmp_path / "out" / "bad_utterances.jsonl").read_text("utf-8").splitlines()]
+    assert {record["id"]: record["stage"] for record in bad} == {"test-0": "text", "test-1": "align"}
+
+
+def test_fmllr_apply_features_are_what_the_system_reads(folder: Path) -> None:
+    kaldi_io = pytest.importorskip("asr_ligru.data.kaldi_io")
+    out, manifest = folder / "applied", folder / "corpus" / "test.jsonl"
+    assert cli.main(["fmllr", "apply", str(folder / "model"), str(manifest), str(out), "-q"]) == 0
+    feats = dict(kaldi_io.read_feats(out / "feats.scp"))
+    assert sorted(feats) == [f"test-{n}" for n in range(6)]
+    transforms = kaldi_io.read_transforms(out / "trans.scp")
+    assert {name: tuple(W.shape) for name, W in transforms.items()} == {
+        "test-speaker0": (6, 7),
+        "test-speaker1": (6, 7),
+    }
+    system = System.read(folder / "model")
+    spoken = system.decode([feats[f"test-{n}"] for n in range(6)])
+    texts = {u.utt_id: u.text for u in read_manifest(manifest)}
+    assert [" ".join(s.words) if s else "" for s in spoken] == [texts[f"test-{n}"] for n in range(6)]
+
+
+def test_fmllr_system_read_back_is_equal(folder: Path, tmp_path: Path) -> None:
+    system = System.read(folder / "model")
+    system.write(tmp_path / "copy")
+    again = System.read(tmp_path / "copy")
+    assert (again.features, again.config, again.unigram) == (system.features, system.config, system.unigram)
+    for name, tensor in system.trained.model.tensors().items():
+        assert torch.equal(tensor, again.trained.model.tensors()[name])
+
+
+def test_fmllr_wrong_setting_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(folder / "corpus", folder / "other", "sat_gaus=70") == 2
+    assert "sat_gauss" in capsys.readouterr().err
+
+
+def test_fmllr_altered_stage_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "model" / "model" / "model.safetensors"
+    data = path.read_bytes()
+    path.write_bytes(data[:-8] + bytes(8))
+    try:
+        manifest = folder / "corpus" / "test.jsonl"
+        assert cli.main(["fmllr", "align", str(folder / "model"), str(manifest), str(folder / "x"), "-q"]) == 3
+    finally:
+        path.write_bytes(data)
+    assert "altered" in capsys.readouterr().err
