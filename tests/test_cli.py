@@ -145,3 +145,29 @@ def test_sweep_goes_on_after_a_failed_run_and_keeps_its_code(
     assert "lexicon" in captured.err
     assert "\n  fix: " in captured.err  # a message of several lines stays one
     assert "char" in captured.out
+
+
+def test_report_watched_is_made_again_until_interrupted(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("asr_ligru.cli.results.time.sleep", sleep)
+    assert cli.main(["report", str(run), "--watch", "3"]) == 0
+    assert waits == [3, 3]
+    assert capsys.readouterr().out.count("for RESULTS.md:") == 2
+
+
+def test_report_published_needs_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["report", "--with-published", "an4"]) == 0
+    assert "not run here" in capsys.readouterr().out
+    assert cli.main(["report"]) == 3
+    assert cli.main(["report", "--with-published", "an5"]) == 2

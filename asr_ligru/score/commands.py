@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -15,7 +15,8 @@ from asr_ligru.score.listing import listing
 from asr_ligru.score.render import RENDERERS, render_text
 from asr_ligru.score.report import build_report
 from asr_ligru.score.texts import read_sides
-from asr_ligru.score.wer import score
+from asr_ligru.score.versus import versus
+from asr_ligru.score.wer import Scores, score
 
 Format = Literal["text", "md", "latex", "csv", "json", "kaldi", "html"]
 
@@ -26,6 +27,7 @@ def score_files(
     profile: str = "none",
     allow_missing: bool = False,
     *,
+    against: Sequence[Path] = (),
     out: Path | None = None,
     color: bool = False,
 ) -> str:
@@ -36,6 +38,7 @@ def score_files(
         hyp: the same formats.
         profile: how both sides are normalised, see ``text.normalize``.
         allow_missing: count references without hypothesis as deletions.
+        against: hypotheses of other systems, tested against ``hyp``.
         out: a file for the counts as JSON (``wer.json``), too.
         color: whether the text goes to a terminal that shows colours.
 
@@ -47,6 +50,15 @@ def score_files(
         DataError: a file is unreadable, ids differ, or there is no reference word.
         EnvironmentError_: ``out`` cannot be written.
     """
+    scores, failed = _score_file(ref, hyp, profile, allow_missing)
+    others = {str(path): _score_file(ref, path, profile, allow_missing)[0] for path in against}
+    if out is not None:
+        atomic_write(out, json.dumps(scores.to_json(), indent=1) + "\n")
+    blocks = [listing(scores, failed, color), *([versus(scores, others)] if others else [])]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _score_file(ref: Path, hyp: Path, profile: str, allow_missing: bool) -> tuple[Scores, Mapping[str, str]]:
     refs, hyps = read_sides(ref, hyp)
     scores = score(
         refs.texts,
@@ -56,9 +68,7 @@ def score_files(
         speakers=refs.speakers,
         snr_db=refs.snr_db,
     )
-    if out is not None:
-        atomic_write(out, json.dumps(scores.to_json(), indent=1) + "\n")
-    return listing(scores, hyps.failed, color) + "\n"
+    return scores, hyps.failed
 
 
 def report_folders(
@@ -69,6 +79,7 @@ def report_folders(
     baseline: str = "",
     published: Sequence[str] = (),
     color: bool = False,
+    every_s: float = 0.0,
 ) -> str:
     """Put all runs under some folders into tables.
 
@@ -79,6 +90,8 @@ def report_folders(
         baseline: a cell every other row is compared with.
         published: corpora whose published figures stand beside.
         color: whether a text report goes to a terminal that shows colours.
+        every_s: seconds after which it is made again, for someone who watches: a text report then has learning
+            curves, and a browser reads a page again by itself. 0 for once.
 
     Returns:
         The report, or one line that says where it is.
@@ -92,10 +105,10 @@ def report_folders(
         raise ConfigError(f"unknown report format {fmt!r}", fix=nearest(fmt, get_args(Format)))
     report = build_report(folders, baseline, published)
     if fmt == "text":
-        text = render_text(report, color and out is None)
+        text = render_text(report, color and out is None, curves=every_s > 0)
     else:
         base = Path() if out is None else out.parent
-        text = render_html(report, base) if fmt == "html" else RENDERERS[fmt](report)
+        text = render_html(report, base, every_s) if fmt == "html" else RENDERERS[fmt](report)
     if out is None:
         return text
     atomic_write(out, text)

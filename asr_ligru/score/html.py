@@ -24,7 +24,7 @@ _DETAILED_ROWS = 8  # of which errors are shown
 _NOT_A_SETTING = ("exp_dir", "seed")
 
 
-def render_html(report: Report, base: Path, refresh_s: int = 0) -> str:
+def render_html(report: Report, base: Path, refresh_s: float = 0) -> str:
     """Return the whole page.
 
     Args:
@@ -38,7 +38,7 @@ def render_html(report: Report, base: Path, refresh_s: int = 0) -> str:
         element("meta", charset="utf-8"),
         element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", http_equiv="refresh", content=str(refresh_s)) if refresh_s else Markup(),
+        element("meta", http_equiv="refresh", content=f"{refresh_s:.0f}") if refresh_s else Markup(),
         element("title", f"Runs in {folders}"),
         element("style", Markup(STYLE)),
     )

@@ -11,6 +11,7 @@ from asr_ligru.score.columns import COLUMNS, NOT_SAID, hoisted, legend, records,
 from asr_ligru.score.published import Published
 from asr_ligru.score.report import Report, Section
 from asr_ligru.score.runs import Run
+from asr_ligru.score.sparklines import run_curves
 from asr_ligru.score.tables import (
     Table,
     csv_records,
@@ -28,13 +29,20 @@ _DROPPED = ("dev %", "epochs", "best", "commit", "train", "p MAPSSWE")  # in thi
 _DIM, _RESET = "\x1b[2m", "\x1b[0m"
 
 
-def render_text(report: Report, color: bool = False) -> str:
-    """Return the report for a terminal, tables within 80 columns where that can be, commands below them."""
-    blocks = [_section_text(section, color) for section in report.sections]
+def render_text(report: Report, color: bool = False, curves: bool = False) -> str:
+    """Return the report for a terminal, tables within 80 columns where that can be, commands below them.
+
+    Args:
+        report: what it shows.
+        color: whether the terminal shows colours.
+        curves: whether runs that are in no table come first, with their learning curves.
+    """
+    watched = [f"{_wrapped(_other_line(run))}\n{run_curves(run)}".rstrip() for run in report.others if curves]
+    blocks = [*watched, *(_section_text(section, color) for section in report.sections)]
     if len(report.sections) == 1 and len(report.sections[0].rows) == 1:
         row = markdown(section_table(report.sections[0]))
         blocks.append(f"for RESULTS.md:\n{row}")
-    if report.others:
+    if report.others and not curves:
         lines = "\n".join(_wrapped(_other_line(run)) for run in report.others)
         blocks.append(f"not in the table:\n{_DIM + lines + _RESET if color else lines}")
     blocks += map(_published_text, report.published)

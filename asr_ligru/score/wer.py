@@ -6,7 +6,7 @@ has reference words. Counts are jiwer's: the least number of edits, spaces being
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import zip_longest
@@ -196,16 +196,16 @@ def score(
             f"no reference words in {len(refs)} utterances, so there is no error rate",
             fix="check that the references hold the transcripts",
         )
-    words, pairs = _edits(jiwer.process_words(ref_texts, hyp_texts))
-    chars, _ = _edits(jiwer.process_characters(ref_texts, hyp_texts))
+    words = jiwer.process_words(ref_texts, hyp_texts)
+    chars = jiwer.process_characters(ref_texts, hyp_texts)
     utterances = (
         UtteranceScore(
             utt_id=utt_id,
             ref=ref_texts[n],
             hyp=hyp_texts[n],
-            words=words[n],
-            chars=chars[n],
-            pairs=pairs[n],
+            words=_count(words.alignments[n]),
+            chars=_count(chars.alignments[n]),
+            pairs=tuple(_pairs(words.references[n], words.hypotheses[n], words.alignments[n])),
             speaker=(speakers or {}).get(utt_id, ""),
             snr_db=(snr_db or {}).get(utt_id),
         )
@@ -252,21 +252,18 @@ def _refuse_ids(ids: Iterable[str], problem: str, fix: str) -> None:
         )
 
 
-def _edits(output: Any) -> tuple[list[Counts], list[tuple[Pair, ...]]]:
-    """Return counts and alignment of each utterance of a jiwer output."""
-    pairs = [tuple(_pairs(*one)) for one in zip(output.references, output.hypotheses, output.alignments, strict=True)]
-    return [_count(one) for one in pairs], pairs
-
-
-def _pairs(ref: list[str], hyp: list[str], chunks: list[Any]) -> Iterable[Pair]:
+def _pairs(ref: list[str], hyp: list[str], chunks: list[Any]) -> Iterator[Pair]:
+    """Yield the alignment of one utterance of a jiwer output."""
     for chunk in chunks:
         ref_part = ref[chunk.ref_start_idx : chunk.ref_end_idx]
         hyp_part = hyp[chunk.hyp_start_idx : chunk.hyp_end_idx]
         yield from zip_longest(ref_part, hyp_part)
 
 
-def _count(pairs: tuple[Pair, ...]) -> Counts:
-    ins = sum(ref is None for ref, _ in pairs)
-    dels = sum(hyp is None for _, hyp in pairs)
-    wrong = sum(ref != hyp for ref, hyp in pairs)
-    return Counts(ref=len(pairs) - ins, sub=wrong - ins - dels, dels=dels, ins=ins)
+def _count(chunks: list[Any]) -> Counts:
+    """Return the counts of one utterance of a jiwer output."""
+    sizes = dict.fromkeys(("equal", "substitute", "delete", "insert"), 0)
+    for chunk in chunks:
+        sizes[chunk.type] += max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
+    sub, dels, ins = sizes["substitute"], sizes["delete"], sizes["insert"]
+    return Counts(ref=sizes["equal"] + sub + dels, sub=sub, dels=dels, ins=ins)
