@@ -142,9 +142,10 @@ def _commands(section: Section) -> list[str]:
     """Return what the table may lack the width for, and the commands, a row's differing ones on a line each."""
     lines = []
     for row in section.rows:
-        trained, best, commit, hardware = (COLUMNS[title](row) for title in ("train", "best", "commit", "hardware"))
-        about = f"{row.name}: {trained}, best epoch {best}, commit {commit}, {hardware}"
-        lines.append(_wrapped(printable(about)))
+        cells = {title: make(row) for title, make in COLUMNS.items()}
+        about = "{train}, best epoch {best} of {epochs}, dev {dev %} %, commit {commit}, {hardware}".format_map(cells)
+        tested = f", p of MAPSSWE {cells['p MAPSSWE']}" if cells["p MAPSSWE"] else ""
+        lines.append(_wrapped(printable(f"{row.name}: {about}{tested}")))
         commands = dict.fromkeys(run.facts.command for run in row.runs if run.facts.command)
         lines += [f"  {printable(command)}" for command in commands]
     return lines

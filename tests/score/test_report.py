@@ -136,7 +136,7 @@ def test_report_folders_text_fits_the_terminal(make_run: Callable[..., Path], tm
         make_run(cell, features="fmllr")
     text = report_folders([tmp_path], baseline="lstm")
     assert max(map(len, text.splitlines())) <= 80
-    assert "ligru fbank char: 22 min, best epoch 9, commit 012345678, x86_64, 2 threads" in text
+    assert "ligru fbank char: 22 min, best epoch 9 of 10, dev 12.00 %, commit 012345678" in text
 
 
 def test_report_folders_text_has_color_only_where_asked(make_run: Callable[..., Path], tmp_path: Path) -> None:
