@@ -48,22 +48,28 @@ def shipped_sources() -> Iterator[PurePosixPath]:
                 yield PurePosixPath(inside) / path.relative_to(ROOT / folder).as_posix()
 
 
-def checked(command: list[str], cwd: Path) -> None:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, encoding="utf-8", check=False)
+def checked(command: list[str], cwd: Path, **environment: str) -> None:
+    done = subprocess.run(
+        command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, encoding="utf-8", check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def copy_of_checkout(folder: Path) -> Path:
+    """Copy what is built from, without anything that was built."""
+    for name in ROOTS:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    for path in ROOT.iterdir():
+        if path.is_file():
+            shutil.copy2(path, folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """Build sdist and wheel from a copy of the checkout, without network, and install the wheel into a folder."""
     base = tmp_path_factory.mktemp("packaging")
-    source = base / "source"
-    source.mkdir()
-    for folder in ROOTS:
-        shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
-    for path in ROOT.iterdir():
-        if path.is_file():
-            shutil.copy2(path, source)
+    source = copy_of_checkout(base / "source")
     checked([sys.executable, "-m", "build", "--no-isolation", "--outdir", str(base / "dist"), "."], source)
     (wheel,) = (base / "dist").glob("*.whl")
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", str(base / "site")]
@@ -123,6 +129,30 @@ def test_wheel_command_prints_help_outside_the_checkout(installed: Installed) ->
     assert done.returncode == 0, done.stderr
     assert "train" in done.stdout
     assert "decode" in done.stdout
+
+
+def test_pip_install_without_compiler_runs_and_says_what_is_missing(tmp_path: Path) -> None:
+    source, site, empty = copy_of_checkout(tmp_path / "source"), tmp_path / "site", tmp_path / "empty"
+    empty.mkdir()
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-index",
+        "--no-build-isolation",
+        "--no-compile",
+    ]
+    checked([*pip, "--target", str(site), str(source)], tmp_path, PATH=str(empty))
+    code = "import torch, asr_ligru; print(asr_ligru.LiGRU(4, 5)(torch.randn(7, 3, 4))[0].shape)"
+    done = Installed((), site, empty).run("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "torch.Size([7, 3, 5])"
+    (line,) = done.stderr.strip().splitlines()
+    assert "runs with backend stepped" in line
+    assert "no C compiler was found when asr-ligru was installed" in line
 
 
 def test_editable_install_maps_resources_into_the_package() -> None:

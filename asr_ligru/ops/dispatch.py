@@ -154,7 +154,7 @@ def _prepare(
 
 @functools.cache
 def _choose(cell: str, backend: str, device: str, dtype: torch.dtype, hidden_size: int) -> str:
-    """Return the backend to run; logs the choice, once for each case."""
+    """Return the backend to run; logs the choice and why, once for each case: a warning where the core is missing."""
     if backend not in ("auto", *BACKENDS):
         raise ConfigError(f"unknown backend {backend!r}", fix=nearest(backend, ("auto", *BACKENDS)))
     candidates = {"auto": _FASTEST_FIRST, "cpu": ("cpu", "stepped", "reference")}.get(backend, (backend,))
@@ -163,7 +163,8 @@ def _choose(cell: str, backend: str, device: str, dtype: torch.dtype, hidden_siz
         why_not = refusal(name, cell, device, dtype, hidden_size)
         if not why_not:
             because = f" ({'; '.join(reasons)})" if reasons else ""
-            _log.info("%s on %s in %s runs with backend %s%s", cell, device, dtype, name, because)
+            level = logging.WARNING if fused_cpu.refusal() in reasons else logging.INFO
+            _log.log(level, "%s on %s in %s runs with backend %s%s", cell, device, dtype, name, because)
             return name
         reasons.append(why_not)
     raise ConfigError(f"cell.backend={backend} cannot run {cell}: {'; '.join(reasons)}", fix="use cell.backend=auto")

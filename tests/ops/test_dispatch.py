@@ -54,22 +54,42 @@ def test_packed_any_backend_equals_each_sequence_alone(cell: str, own: int, back
         assert_close(states, torch.cat((forward[0], reverse[0].flip(0)), dim=1))
 
 
-def test_recurrence_auto_logs_choice_once_with_reason(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "backend", "reason"),
+    [
+        pytest.param(torch.float32, "cpu", "", marks=pytest.mark.skipif(bool(fused_cpu.refusal()), reason="no core")),
+        (torch.float64, "stepped", "; the compiled core computes in float32, this is torch.float64"),
+    ],
+    ids=str,
+)
+def test_recurrence_auto_logs_choice_once_with_reason(
+    caplog: pytest.LogCaptureFixture, dtype: torch.dtype, backend: str, reason: str
+) -> None:
     with caplog.at_level(logging.INFO, dispatch.__name__):
         for _ in range(3):
-            dispatch.recurrence("ligru", *Case("ligru").inputs())
-    assert len(caplog.messages) == 1
-    assert "runs with backend stepped" in caplog.text
-    assert "float32" in caplog.text
+            dispatch.recurrence("ligru", *Case("ligru", dtype=dtype).inputs())
+    why = f"triton runs on a GPU, this is on 'cpu'{reason}"
+    assert caplog.messages == [f"ligru on cpu in {dtype} runs with backend {backend} ({why})"]
+    assert caplog.records[0].levelno == logging.INFO
 
 
 @pytest.mark.usefixtures("without_core")
 @pytest.mark.parametrize("backend", ["auto", "cpu"])
-def test_recurrence_without_core_steps_and_says_so(caplog: pytest.LogCaptureFixture, backend: str) -> None:
-    with caplog.at_level(logging.INFO, dispatch.__name__):
-        dispatch.recurrence("ligru", *Case("ligru", dtype=torch.float32).inputs(), backend=backend)
-    assert "backend stepped" in caplog.text
-    assert "the compiled core was not built" in caplog.text
+def test_recurrence_without_core_steps_and_says_so_in_one_line(caplog: pytest.LogCaptureFixture, backend: str) -> None:
+    case = Case("ligru", dtype=torch.float32)
+    states = [dispatch.recurrence("ligru", *case.inputs(), backend=backend) for _ in range(3)]
+    assert_close(states[0], dispatch.recurrence("ligru", *case.with_dtype(torch.float64).inputs(), backend="reference"))
+    (message,) = caplog.messages  # at the level that is shown without any settings
+    assert "runs with backend stepped" in message
+    assert "the compiled core was not built" in message
+    assert "\n" not in message
+
+
+@pytest.mark.usefixtures("without_core")
+def test_recurrence_without_core_where_it_would_not_run_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    dispatch.recurrence("ligru", *Case("ligru").inputs())
+    dispatch.recurrence("ligru", *Case("ligru", dtype=torch.float32).inputs(), backend="stepped")
+    assert not caplog.messages
 
 
 def test_recurrence_triton_without_gpu_is_refused_in_words() -> None:
