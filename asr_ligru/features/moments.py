@@ -24,9 +24,12 @@ def outer(feats: Tensor) -> Tensor:
     Returns:
         (T, (D + 1)(D + 2) / 2) float64, in the order of ``pack``; the last of a row is 1.
     """
-    rows, columns = _lower(feats.shape[1] + 1)
-    frames = affine(feats)
-    return frames[:, rows] * frames[:, columns]
+    columns = affine(feats).T.contiguous()  # (D + 1, T): each product below is of long stretches of memory
+    n = len(columns)
+    products = columns.new_empty(n * (n + 1) // 2, len(feats))
+    for i in range(n):
+        torch.mul(columns[i], columns[: i + 1], out=products[i * (i + 1) // 2 : (i + 1) * (i + 2) // 2])
+    return products.T
 
 
 def pack(matrices: Tensor) -> Tensor:
