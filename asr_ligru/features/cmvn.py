@@ -9,6 +9,7 @@ from torch import Tensor
 
 # A variance this much smaller than the mean square is rounding: float32 features cannot resolve it.
 _CONSTANT = 1e-12
+_VARIANCE_FLOOR = 1e-10  # Kaldi's, over a sliding window
 
 
 @dataclass(frozen=True)
@@ -53,3 +54,37 @@ class CmvnStats:
             var = mean_square - mean.square()
             normalized *= torch.where(var > _CONSTANT * mean_square, var.rsqrt(), 0.0)
         return normalized.to(feats.dtype)
+
+
+def normalize_sliding(
+    feats: Tensor, *, window: int = 600, min_window: int = 100, center: bool = False, variance: bool = False
+) -> Tensor:
+    """Subtract the mean of the frames around each one, as ``apply-cmvn-sliding`` does.
+
+    Args:
+        feats: (T, F) of one utterance.
+        window: frames before the current one that count or, with ``center``, frames altogether, >= 1.
+        min_window: without ``center``, frames that count at the beginning, where there are not enough before, >= 1.
+        center: the window lies around the frame.
+        variance: also scale to unit variance.
+
+    Returns:
+        (T, F) of the type of ``feats``.
+
+    Source: Kaldi, src/feat/feature-functions.cc (SlidingWindowCmn).
+    """
+    T = len(feats)
+    t = torch.arange(T, device=feats.device)
+    start = t - (window // 2 if center else window)
+    end = (start + window if center else t + 1) - start.clamp(max=0)
+    if not center:
+        end = (t + 1).clamp(min=min_window)
+    start = (start.clamp(min=0) - (end - T).clamp(min=0)).clamp(min=0)
+    end = end.clamp(max=T)
+    frames = feats.double()
+    sums = torch.nn.functional.pad(torch.cat([frames, frames.square()], 1).cumsum(0), (0, 0, 1, 0))  # (T + 1, 2 F)
+    mean, mean_square = ((sums[end] - sums[start]) / (end - start)[:, None]).chunk(2, 1)
+    normalized = frames - mean
+    if variance:
+        normalized *= (mean_square - mean.square()).clamp(min=_VARIANCE_FLOOR).rsqrt()
+    return normalized.to(feats.dtype)
