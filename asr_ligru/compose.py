@@ -6,9 +6,11 @@ Configurations are data: a group is a plain name and no resolver can read the en
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +28,10 @@ from asr_ligru import resources
 from asr_ligru.config import Config, as_dict, build
 from asr_ligru.errors import ConfigError
 from asr_ligru.registry import nearest
+from asr_ligru.safety import printable
+from asr_ligru.user_conf import NAME, check_folder
 
 GROUPS = ("cell", "model", "features", "tokens", "corpus", "train", "decode", "recipe", "debug")
-_NAME = re.compile(r"[a-z0-9_]+")
 # What a run folder's name says anyway, or what does not make it another run.
 _NOT_IN_NAME = (
     "recipe",
@@ -41,7 +44,7 @@ _NOT_IN_NAME = (
     "train.threads",
     "decode.split",
 )
-_MAX_FILE_BYTES = 256_000
+_RUN_NAME = re.compile(r"(?=.{1,100}\Z)[\w=+-][\w .=+-]*")
 _RESOLVERS = ("oc.env", "oc.decode", "oc.create", "oc.deprecated", "oc.dict.keys", "oc.dict.values")
 
 
@@ -98,7 +101,10 @@ def launch(arguments: Sequence[str], task: Callable[[Launch], None]) -> None:
 
     previous, sys.argv = sys.argv, ["asr-ligru train", *arguments]
     try:
-        entry(guarded)()
+        with _hydra_raises():
+            entry(guarded)()
+    except (HydraException, OmegaConfBaseException, RecursionError) as error:
+        raise ConfigError(_first_line(error), where=" ".join(arguments)) from error
     finally:
         sys.argv = previous
     if errors:
@@ -152,7 +158,7 @@ def _check_choice(override: Override, folders: Sequence[Path]) -> None:
     values = list(override.sweep_string_iterator()) if override.is_sweep_override() else [override.value()]
     known = choices(group, folders)
     for value in values:
-        if value is not None and not _NAME.fullmatch(str(value)):
+        if value is not None and not NAME.fullmatch(str(value)):
             raise ConfigError(f"{group}={value}: a name has only a-z, 0-9 and _", fix=nearest(str(value), known))
         if value is not None and str(value) not in known:
             raise ConfigError(f"unknown {group} {value!r}", fix=nearest(str(value), known))
@@ -161,11 +167,7 @@ def _check_choice(override: Override, folders: Sequence[Path]) -> None:
 def _config_dirs(arguments: Sequence[str]) -> list[Path]:
     folders = [Path(a.split("=", 1)[1]) for a in arguments if a.startswith("--config-dir=")]
     for folder in folders:
-        if not folder.is_dir():
-            raise ConfigError(f"--config-dir {folder} is not a folder")
-        for path in folder.rglob("*.yaml"):
-            if path.stat().st_size > _MAX_FILE_BYTES:
-                raise ConfigError(f"{path} is larger than {_MAX_FILE_BYTES} bytes", fix="a configuration is small")
+        check_folder(folder, GROUPS)
     return folders
 
 
@@ -190,9 +192,18 @@ def _finish(tree: DictConfig) -> Launch:
         node = tree.hydra
         overrides = list(node.overrides.task)
     _refuse_resolvers(OmegaConf.to_container(tree, resolve=False))
-    plain = OmegaConf.to_container(tree, resolve=True)
+    try:
+        plain = OmegaConf.to_container(tree, resolve=True)
+    except (OmegaConfBaseException, RecursionError) as error:
+        raise ConfigError(_first_line(error), fix="references go to other keys, and not in a circle") from error
     assert isinstance(plain, dict)
     plain.pop("hydra", None)
+    run_name = str(plain["run_name"])
+    if not _RUN_NAME.fullmatch(run_name):
+        what = f"run_name {printable(run_name[:100])!r} cannot be a folder's name"
+        raise ConfigError(
+            what, fix="at most 100 letters, digits, blanks, _ . = + and -, not beginning with a . or blank"
+        )
     if not plain["exp_dir"]:
         name = run_folder_name(node.runtime.choices, overrides, int(plain["seed"]))
         plain["exp_dir"] = str(Path(plain["exp_root"]) / plain["run_name"] / name)
@@ -204,7 +215,7 @@ def _refuse_resolvers(tree: Any) -> None:
     for key, value in tree.items():
         if isinstance(value, dict) and key != "hydra":
             _refuse_resolvers(value)
-        elif isinstance(value, str) and re.search(r"\$\{[^}]*:", value):
+        elif isinstance(value, str) and re.search(r"\$\{.*:", value, re.DOTALL):
             raise ConfigError(f"{key}: {value!r} calls a resolver", fix="write the value itself, or ${another.key}")
 
 
@@ -224,4 +235,17 @@ def run_folder_name(chosen: Mapping[str, Any], overrides: Sequence[str], seed: i
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+    return printable((str(error).strip().splitlines() or [type(error).__name__])[0])
+
+
+@contextmanager
+def _hydra_raises() -> Iterator[None]:
+    """Let Hydra raise what it would print before it ends the process."""
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["HYDRA_FULL_ERROR"]
+        if before is not None:
+            os.environ["HYDRA_FULL_ERROR"] = before

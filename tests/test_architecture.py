@@ -22,7 +22,7 @@ LEVELS = {
     2: ("nn", "features", "text", "data"),
     3: ("models", "hmm", "decode", "score.wer", "score.bootstrap"),
     4: ("train", "decode.run", "decode.files", "score"),
-    5: ("cli", "__main__", "compose", "doctor", "recipes", "integrations"),
+    5: ("cli", "__main__", "compose", "user_conf", "doctor", "recipes", "integrations"),
 }
 
 # The only places that import a third party: a module, or a package and all below it. torch and numpy are free.
@@ -38,7 +38,7 @@ HOMES = {
     "kenlm": ("decode.beam",),
     "lhotse": ("integrations",),
     "matplotlib": ("score.report",),
-    "omegaconf": ("compose",),
+    "omegaconf": ("compose", "user_conf"),
     "pygtrie": ("decode.beam",),
     "safetensors": ("models.tensors",),
     "scipy": ("recipes.demo",),
