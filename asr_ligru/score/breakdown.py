@@ -58,6 +58,12 @@ def snr_group(utterance: UtteranceScore) -> str:
     return f"{low} to {low + 5} dB"
 
 
+def by_snr(scores: Scores) -> dict[str, Counts]:
+    """Return the word counts of each bucket of the signal-to-noise ratio, by rising ratio, the unknown last."""
+    ordered = sorted(scores.utterances, key=lambda u: math.inf if u.snr_db is None else u.snr_db)
+    return by_group(Scores(scores.profile, tuple(ordered)), snr_group)
+
+
 def length_group(utterance: UtteranceScore) -> str:
     """Return the bucket of an utterance's reference length, in words."""
     words = utterance.words.ref

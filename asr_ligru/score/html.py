@@ -21,7 +21,7 @@ from asr_ligru.score.wer import Counts
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _DETAILED_ROWS = 8  # of which errors are shown
-_NOT_A_SETTING = ("exp_dir", "seed")
+_NOT_A_SETTING = ("exp_dir", "exp_root", "run_name", "seed")
 
 
 def render_html(report: Report, base: Path, refresh_s: float = 0) -> str:
@@ -56,7 +56,7 @@ def _section(section: Section, base: Path) -> Markup:
     shared, table = hoisted(section_table(section).without(["hardware", "command"]))
     parts = [
         element("h2", section.title),
-        *(element("p", text, class_="quiet") for text in shared),
+        element("p", "; ".join(shared), class_="quiet") if shared else Markup(),
         html_table(table),
         *(element("p", note, class_="note") for note in section.notes),
         _charts(section),

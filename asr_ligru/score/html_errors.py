@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from asr_ligru.errors import DataError
-from asr_ligru.score.breakdown import by_group, confusion_matrix, confusions, worst
+from asr_ligru.score.breakdown import by_group, by_snr, confusion_matrix, confusions, worst
 from asr_ligru.score.chart import Bar, bar_chart
 from asr_ligru.score.columns import number
 from asr_ligru.score.listing import edit_of
@@ -43,7 +43,7 @@ def run_errors(run: Run, title: str, base: Path) -> Markup:
         return element("details", element("summary", title), problem(error))
     counts = scores.words
     said = f"{counts.sub} substituted, {counts.dels} deleted, {counts.ins} inserted"
-    parts = [element("p", said), _frequent(scores), _matrix(scores), _speakers(scores)]
+    parts = [element("p", said), _frequent(scores), _matrix(scores), _speakers(scores), _noise(scores)]
     parts += [_utterance(utterance, scores.word_rate, known, base) for utterance in worst(scores, _WORST)]
     return element("details", element("summary", title), *parts)
 
@@ -92,10 +92,19 @@ def _speakers(scores: Scores) -> Markup:
         return element("p", "errors by speaker: the manifest of the test set is not here", class_="quiet")
     groups = by_group(scores, lambda utterance: utterance.speaker)
     ordered = sorted(groups.items(), key=lambda item: -(item[1].rate or 0.0))[:_SPEAKERS]
-    title = f"{scores.word_rate} of each speaker, %"
-    if len(groups) > len(ordered):
-        title += f", the {len(ordered)} highest of {len(groups)}"
-    return element("figure", bar_chart([edit_bar(speaker, counts, speaker) for speaker, counts in ordered], title))
+    more = f", the {len(ordered)} highest of {len(groups)}" if len(groups) > len(ordered) else ""
+    return _bars(ordered, f"{scores.word_rate} of each speaker, %{more}")
+
+
+def _noise(scores: Scores) -> Markup:
+    groups = by_snr(scores)
+    return (
+        _bars(list(groups.items()), f"{scores.word_rate} by signal-to-noise ratio, %") if len(groups) > 1 else Markup()
+    )
+
+
+def _bars(groups: Sequence[tuple[str, Counts]], title: str) -> Markup:
+    return element("figure", bar_chart([edit_bar(name, counts, name) for name, counts in groups], title))
 
 
 def _utterance(utterance: UtteranceScore, name: str, known: Mapping[str, Utterance], base: Path) -> Markup:

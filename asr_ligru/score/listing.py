@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from asr_ligru.safety import printable
-from asr_ligru.score.breakdown import by_group, confusions, length_group, snr_group, worst
+from asr_ligru.score.breakdown import by_group, by_snr, confusions, length_group, worst
 from asr_ligru.score.tables import Table, display_width, pad, terminal
 from asr_ligru.score.wer import Counts, Pair, Scores, UtteranceScore, kaldi_line
 
@@ -101,9 +100,7 @@ def _by_length(scores: Scores) -> str:
 
 
 def _by_snr(scores: Scores) -> str:
-    ordered = sorted(scores.utterances, key=lambda u: math.inf if u.snr_db is None else u.snr_db)
-    groups = by_group(Scores(scores.profile, tuple(ordered)), snr_group)
-    return _groups("errors by signal-to-noise ratio", list(groups.items()), scores.word_rate)
+    return _groups("errors by signal-to-noise ratio", list(by_snr(scores).items()), scores.word_rate)
 
 
 def _groups(title: str, groups: Sequence[tuple[str, Counts]], rate: str) -> str:

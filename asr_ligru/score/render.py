@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 
 from asr_ligru.safety import printable
 from asr_ligru.score.columns import COLUMNS, NOT_SAID, hoisted, legend, records, section_table
@@ -122,12 +123,14 @@ RENDERERS: dict[str, Callable[[Report], str]] = {
 def _section_text(section: Section, color: bool) -> str:
     full = section_table(section)
     shared, table = hoisted(full.without(_BELOW))
+    numbered = "differs" in table.columns and _width(table) > _WIDTH
+    table = _numbered(table) if numbered else table
     for title in _DROPPED:
         if _width(table) > _WIDTH:
             table = table.without([title])
     lines = [printable("; ".join([section.title, *shared])), "", terminal(table, color)]
     lines += ["", *(_wrapped(printable(f"note: {note}")) for note in section.notes)] if section.notes else []
-    return "\n".join([*lines, "", *_commands(section)])
+    return "\n".join([*lines, "", *_commands(section, numbered)])
 
 
 def _wrapped(text: str) -> str:
@@ -138,14 +141,22 @@ def _width(table: Table) -> int:
     return max(display_width(line) for line in terminal(table).split("\n"))
 
 
-def _commands(section: Section) -> list[str]:
+def _numbered(table: Table) -> Table:
+    """Return the table with a number for what each row differs in, which is said below it."""
+    place = table.columns.index("differs")
+    rows = ((*row[:place], f"[{n}]", *row[place + 1 :]) for n, row in enumerate(table.rows, 1))
+    return replace(table, rows=tuple(rows))
+
+
+def _commands(section: Section, numbered: bool) -> list[str]:
     """Return what the table may lack the width for, and the commands, a row's differing ones on a line each."""
     lines = []
-    for row in section.rows:
+    for n, row in enumerate(section.rows, 1):
         cells = {title: make(row) for title, make in COLUMNS.items()}
         about = "{train}, best epoch {best} of {epochs}, dev {dev %} %, commit {commit}, {hardware}".format_map(cells)
         tested = f", p of MAPSSWE {cells['p MAPSSWE']}" if cells["p MAPSSWE"] else ""
-        lines.append(_wrapped(printable(f"{row.name}: {about}{tested}")))
+        number = f"[{n}] " if numbered else ""
+        lines.append(_wrapped(printable(f"{number}{row.name}: {about}{tested}")))
         commands = dict.fromkeys(run.facts.command for run in row.runs if run.facts.command)
         lines += [f"  {printable(command)}" for command in commands]
     return lines

@@ -21,6 +21,8 @@ K = TypeVar("K", bound=Hashable)
 _NOT_THE_SYSTEM = {
     "seed",
     "exp_dir",
+    "exp_root",
+    "run_name",
     "cell.backend",
     "corpus.dir",
     "decode.batch_frames",

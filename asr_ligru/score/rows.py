@@ -120,12 +120,14 @@ def score_run(run: Run, known: Mapping[str, Utterance] | None = None) -> Scores:
     """
     path = run.folder / "hyp.jsonl"
     refs, hyps = read_texts(path, "ref"), read_texts(path, "hyp")
+    manifest = list((known or {}).values())
     scores = score(
         refs.texts,
         hyps.texts,
         profile=run.profile,
         allow_missing=True,
-        speakers={utt_id: utterance.speaker for utt_id, utterance in (known or {}).items()},
+        speakers={u.utt_id: u.speaker for u in manifest},
+        snr_db={u.utt_id: u.snr_db for u in manifest if u.snr_db is not None},
     )
     if (scores.words.errors, scores.words.ref) != (run.words.errors, run.words.ref):
         raise DataError(

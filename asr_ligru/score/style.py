@@ -26,7 +26,8 @@ td.right { color: var(--quiet); } .h1 { background: color-mix(in srgb, var(--c1)
 .h3 { background: color-mix(in srgb, var(--c1) 50%, transparent); }
 .h4 { background: color-mix(in srgb, var(--c1) 75%, transparent); }
 @media (max-width: 40rem) { svg text { font-size: 18px; } }
-.key { margin-right: 1rem; font-weight: 600; } .key::before { content: ""; display: inline-block; width: .8em;
+.key { display: inline-block; margin-right: 1rem; font-weight: 600; }
+.key::before { content: ""; display: inline-block; width: .8em;
   height: .8em; border-radius: 50%; background: currentColor; margin-right: .35em; }
 .c0 { color: var(--c0); } .c1 { color: var(--c1); } .c2 { color: var(--c2); } .c3 { color: var(--c3); }
 .c4 { color: var(--c4); } .c5 { color: var(--c5); } .c6 { color: var(--c6); } .c7 { color: var(--c7); }

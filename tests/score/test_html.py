@@ -132,7 +132,14 @@ def add_manifest(run: Path, corpus: Path, audio: str) -> None:
     corpus.mkdir(exist_ok=True)
     refs = [json.loads(line) for line in (run / "hyp.jsonl").read_text(encoding="utf-8").splitlines()]
     lines = [
-        {"id": r["id"], "audio_filepath": audio, "duration": 1.0, "text": r["ref"], "speaker": f"<b>s{n % 2}</b>"}
+        {
+            "id": r["id"],
+            "audio_filepath": audio,
+            "duration": 1.0,
+            "text": r["ref"],
+            "speaker": f"<b>s{n % 2}</b>",
+            "snr_db": n % 9,
+        }
         for n, r in enumerate(refs)
     ]
     (corpus / "test.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
@@ -145,7 +152,7 @@ def test_render_html_with_manifest_has_speakers_and_links_to_audio(
     report_folders([tmp_path], "html", tmp_path / "exp" / "report.html")
     page = Page((tmp_path / "exp" / "report.html").read_text(encoding="utf-8"))
     assert any("WER of each speaker" in text for text in page.texts)
-    assert "<b>s1</b>" in page.texts
+    assert {"<b>s1</b>", "5 to 10 dB"} <= set(page.texts)
     assert set(page.attributes["href"]) == {"./../corpus/wav/a%20b.wav"}
 
 

@@ -225,3 +225,22 @@ def test_report_folders_names_the_profile_in_every_format(make_run: Callable[...
     make_run(profile="lower-nopunct")
     for fmt in FORMATS:
         assert "lower-nopunct" in report_folders([tmp_path], fmt)
+
+
+def test_report_folders_long_differences_are_numbered_below(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    for size in (64, 128, 256):
+        run = make_run(name=f"{size}", hidden_size=size, rate=size / 1000)
+        config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+        config["train"]["augment"]["time_mask_frames"] = size
+        (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    text = report_folders([tmp_path])
+    assert max(map(len, text.split("\n\n")[1].splitlines())) <= 80
+    assert "[2] ligru fbank char cell.hidden_size=128 train.augment.time_mask_frames=128:" in " ".join(text.split())
+
+
+def test_build_report_another_recipe_name_is_no_other_system(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    for seed in (1, 2):
+        run = make_run(seed=seed)
+        config = json.loads((run / "config.json").read_text(encoding="utf-8")) | {"run_name": f"try{seed}"}
+        (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert [row.seeds for row in only_rows(tmp_path)] == [[1, 2]]
