@@ -21,6 +21,13 @@ if not torch.cuda.is_available():
 torch.set_num_threads(1)  # small tensors gain nothing from more, and lose a lot on a busy machine
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests that need a GPU where there is none."""
+    for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="no GPU is at hand"))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Return the folder of real corpora and oracles, or skip where it is absent."""

@@ -21,8 +21,11 @@ from triton.runtime.interpreter import interpreter_builder
 from asr_ligru.ops.fused_triton import launch, plan
 from asr_ligru.ops.fused_triton.gated import packed_recurrence
 
+# what numpy says of triton 3.6's interpreter
+pytestmark = pytest.mark.filterwarnings("ignore:Conversion of an array with ndim > 0:DeprecationWarning")
+
 STEPPED = [cell for cell in CELLS if cell != "sligru"]  # whose programs meet once a frame
-SMALL = {"batch_size": 5, "num_frames": 3, "hidden_size": 17}  # two tiles, two groups of rows, both not full
+SMALL = {"batch_size": 5, "num_frames": 2, "hidden_size": 9}  # two tiles, two groups of rows, both not full
 
 
 @pytest.mark.parametrize("cell", STEPPED)

@@ -6,8 +6,6 @@ import importlib.metadata
 import importlib.util
 import os
 
-import torch
-
 CELLS = ("ligru", "sligru", "libru_arith", "libru_harm", "libru_geo")
 
 
@@ -25,11 +23,6 @@ def why_not_interpreted() -> str:
     if _version("triton") < (3, 7) and _version("numpy") >= (2, 4):
         return "the interpreter of triton 3.6 needs numpy before 2.4"
     return ""
-
-
-def why_not_on_gpu() -> str:
-    """Return why kernels cannot run on a GPU; empty when they can."""
-    return why_not_here() or ("" if torch.cuda.is_available() else "no GPU is at hand")
 
 
 def _version(package: str) -> tuple[int, int]:

@@ -56,7 +56,7 @@ def backward(
     ROWS: tl.constexpr,
     UNITS: tl.constexpr,
     CHUNKS: tl.constexpr,
-    SPLIT: tl.constexpr,
+    DEPTH: tl.constexpr,
 ) -> None:
     """Take the frames t1 - 1 down to t0, of which -1 is the state before the first; programs as in forward."""
     tile, group = tl.program_id(0), tl.program_id(1) + first_group
@@ -64,7 +64,7 @@ def backward(
     row, d, first, step, length, matrix, rows = row_table(group, own, batch, directions, start, lens, REVERSED, ROWS)
     unit = tile * UNITS + tl.arange(0, UNITS)[None, :]
     place = group * ROWS + tl.arange(0, ROWS)[:, None]
-    w_a, w_g = load_weights(u, matrix, width, unit, CHUNKS, SPLIT)
+    w_a, w_g = load_weights(u, matrix, width, unit, CHUNKS, DEPTH)
     carried, m = tl.load(d_h + place * width + unit), dropout(mask, row, unit, hidden)
     met, end = 0, tl.minimum(t1, tl.max(length))
     for back in tl.range(0, end - t0, num_stages=1):
@@ -86,9 +86,9 @@ def backward(
         k_a, k_g, k_h = derivatives(CELL, a, g, m, before)
         patience = meet(counter, met, patience, MEETS)
         source = exchange + ((t + 1) % 2) * 2 * rows * width
-        fed_a = load_exchanged(source, group * ROWS, width, ROWS, CHUNKS, SPLIT)
-        fed_g = load_exchanged(source + rows * width, group * ROWS, width, ROWS, CHUNKS, SPLIT)
-        arriving += product(fed_a + fed_g, w_a + w_g, 2 * CHUNKS, ROWS, UNITS, SPLIT, PRECISION)
+        fed_a = load_exchanged(source, group * ROWS, width, ROWS, CHUNKS, DEPTH)
+        fed_g = load_exchanged(source + rows * width, group * ROWS, width, ROWS, CHUNKS, DEPTH)
+        arriving += product(fed_a + fed_g, w_a + w_g, 2 * CHUNKS, ROWS, UNITS, PRECISION)
         if CELL == "sligru":
             arriving -= y * sum_of_tiles(partial + ((t + 1) % 2) * rows * TILES, place, TILES)
         d_state = tl.where(patience > 0, carried + arriving, float("nan"))

@@ -54,7 +54,7 @@ def forward(
     ROWS: tl.constexpr,
     UNITS: tl.constexpr,
     CHUNKS: tl.constexpr,
-    SPLIT: tl.constexpr,
+    DEPTH: tl.constexpr,
 ) -> None:
     """Take the frames t0 to t1 - 1 of ROWS rows by UNITS units; programs are (TILES, groups)."""
     tile, group = tl.program_id(0), tl.program_id(1) + first_group
@@ -62,7 +62,7 @@ def forward(
     row, d, first, step, length, matrix, rows = row_table(group, own, batch, directions, start, lens, REVERSED, ROWS)
     unit = tile * UNITS + tl.arange(0, UNITS)[None, :]
     place = group * ROWS + tl.arange(0, ROWS)[:, None]
-    w_a, w_g = load_weights(u, matrix, width, unit, CHUNKS, SPLIT)
+    w_a, w_g = load_weights(u, matrix, width, unit, CHUNKS, DEPTH)
     state = tl.load(h + place * width + unit)
     m = dropout(mask, row, unit, hidden)
     met = 0
@@ -72,8 +72,8 @@ def forward(
         states = frame * directions + d
         x_a, x_g = load_inputs(wx, wx_directions, frame, d, unit, hidden, here)
         patience = meet(counter, met, patience, MEETS)
-        fed = load_exchanged(exchange + (t % 2) * rows * width, group * ROWS, width, ROWS, CHUNKS, SPLIT)
-        a, g = products(fed, w_a, w_g, CHUNKS, ROWS, UNITS, SPLIT, PRECISION)
+        fed = load_exchanged(exchange + (t % 2) * rows * width, group * ROWS, width, ROWS, CHUNKS, DEPTH)
+        a, g = products(fed, w_a, w_g, CHUNKS, ROWS, UNITS, PRECISION)
         if CELL == "sligru":
             tl.store(partial + place * TILES + tile, tl.sum(a * a + g * g, axis=1)[:, None])
             arrive(counter, MEETS)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from asr_ligru.ops.fused_triton.backward import backward
 from asr_ligru.ops.fused_triton.forward import forward
-from asr_ligru.ops.fused_triton.plan import Device, plan
+from asr_ligru.ops.fused_triton.plan import WARPS, Device, plan
 from asr_ligru.ops.fused_triton.support import precision
 from asr_ligru.ops.fused_triton.tiles import COUNTER_STRIDE
 
@@ -104,7 +104,7 @@ class Launch:
 
     def _launch(self, kernel: Any, groups: int, arguments: dict[str, Any]) -> None:
         # a cooperative launch fails where not all programs can run at the same time, instead of waiting forever
-        options = {"num_warps": self.plan.warps, "launch_cooperative_grid": arguments["MEETS"], **COMPILER_OPTIONS}
+        options = {"num_warps": WARPS, "launch_cooperative_grid": arguments["MEETS"], **COMPILER_OPTIONS}
         kernel[self.plan.tiles, groups](**arguments, **options)
 
     def _arguments(self) -> dict[str, Any]:
@@ -128,5 +128,5 @@ class Launch:
             "ROWS": self.plan.rows,
             "UNITS": self.plan.units,
             "CHUNKS": self.plan.chunks,
-            "SPLIT": self.plan.warps,
+            "DEPTH": self.plan.depth,
         }

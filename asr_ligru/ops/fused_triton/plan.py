@@ -7,8 +7,12 @@ from typing import Any
 
 import torch
 
-DEPTH = 16  # of K that one warp takes of a chunk, the least a tensor core wants
-_MEETING_CYCLES = 2500  # what a frame costs beside its bytes and products, an estimate
+WARPS = 8  # of a program; each takes a slice of the recurrent product's K
+
+# Rough costs in cycles of a multiprocessor: they only have to rank plans.
+_MEETING_CYCLES = 2500
+_CHUNK_CYCLES = 60
+_LOADED_BYTES_PER_CYCLE = 64
 
 
 @dataclass(frozen=True)
@@ -40,27 +44,37 @@ class Plan:
         rows: of a group, that is one tile.
         units: hidden units of one tile.
         tiles: programs that share out the hidden units of a group.
-        warps: of a program; the recurrent product's K is split over them.
-        chunks: of K, each ``warps * DEPTH`` deep.
+        depth: of a chunk of K, for each warp; at least the 16 that a tensor core wants.
+        chunks: of K.
         together: groups of one launch that takes all frames; 0 when that is impossible and each frame is a launch.
     """
 
     rows: int
     units: int
     tiles: int
-    warps: int
+    depth: int
     chunks: int
     together: int
 
     @property
-    def depth(self) -> int:
-        """Return K, padded to whole chunks."""
-        return self.chunks * self.warps * DEPTH
+    def k(self) -> int:
+        """Return K, the hidden size padded to whole chunks."""
+        return self.chunks * WARPS * self.depth
 
     @property
     def width(self) -> int:
         """Return the padded hidden size P: whole tiles and whole chunks."""
-        return max(self.depth, -(-self.tiles * self.units // 16) * 16)
+        return max(self.k, -(-self.tiles * self.units // 16) * 16)
+
+    def shared_bytes(self, dtype: torch.dtype, parts: int) -> int:
+        """Return the shared memory that a program takes: its weights, and what it reads of the others in a frame."""
+        return self.k * (2 * self.units + parts * self.rows) * dtype.itemsize
+
+    def cycles(self, dtype: torch.dtype, parts: int) -> float:
+        """Return about what a frame takes."""
+        loaded = parts * self.rows * self.k * dtype.itemsize
+        products = self.rows * 2 * self.units * self.k / (512 if dtype.itemsize < 4 else 100)
+        return _MEETING_CYCLES + self.chunks * parts * _CHUNK_CYCLES + loaded / _LOADED_BYTES_PER_CYCLE + products
 
 
 def plan(rows: int, own: int, hidden_size: int, dtype: torch.dtype, device: Device, parts: int) -> Plan | None:
@@ -77,20 +91,15 @@ def plan(rows: int, own: int, hidden_size: int, dtype: torch.dtype, device: Devi
     Returns:
         The plan, or None where the recurrent weights of no tile fit into shared memory.
     """
-    half = dtype.itemsize < 4
+    shapes = ((16, 16), (32, 16), (16, 32), (32, 32)) if dtype.itemsize < 4 else ((8, 8), (16, 8), (16, 16))
     found: list[tuple[float, Plan]] = []
-    for height, units in ((16, 16), (32, 16), (16, 32), (32, 32)) if half else ((8, 8), (16, 8), (16, 16)):
-        tiles, chunks = -(-hidden_size // units), -(-hidden_size // (8 * DEPTH))
-        groups, together = own * -(-rows // height), device.programs // tiles
-        candidate = Plan(height, units, tiles, 8, chunks, together)
-        if shared_bytes(candidate, dtype, parts) <= device.shared_bytes:
-            products = height * units * 2 * candidate.depth / (512 if half else 100)
-            cycles = _MEETING_CYCLES + parts * height * candidate.depth * dtype.itemsize / 64 + products
-            launches = -(-groups // together) if together else 2.0 * groups * tiles / device.programs
-            found.append((launches * cycles, candidate))
+    for height, units in shapes:
+        tiles = -(-hidden_size // units)
+        together = device.programs // tiles
+        groups = own * -(-rows // height)
+        launches = -(-groups // together) if together else 2.0 * groups * tiles / device.programs
+        for depth in (16, 32, 64, 128):
+            candidate = Plan(height, units, tiles, depth, -(-hidden_size // (WARPS * depth)), together)
+            if candidate.shared_bytes(dtype, parts) <= device.shared_bytes:
+                found.append((launches * candidate.cycles(dtype, parts), candidate))
     return min(found, key=lambda pair: pair[0])[1] if found else None
-
-
-def shared_bytes(plan: Plan, dtype: torch.dtype, parts: int) -> int:
-    """Return the shared memory that a program takes: its weights, and what it reads of the others in a frame."""
-    return plan.depth * (2 * plan.units + parts * plan.rows) * dtype.itemsize

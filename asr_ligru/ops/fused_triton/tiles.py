@@ -12,8 +12,10 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from asr_ligru.ops.fused_triton.plan import WARPS
+
 COUNTER_STRIDE = tl.constexpr(32)  # int32 from one counter to the next, which so is in another cache line
-DEPTH = tl.constexpr(16)  # of K that one warp takes of a chunk: the least a tensor core wants
+SPLIT = tl.constexpr(WARPS)  # slices of K, one for each warp
 
 
 @triton.jit
@@ -93,7 +95,7 @@ def load_weights(
     width: tl.tensor,
     unit: tl.tensor,
     CHUNKS: tl.constexpr,
-    SPLIT: tl.constexpr,
+    DEPTH: tl.constexpr,
 ) -> tl.tuple:
     """Return the tile's columns of candidate and gate, two tuples of (SPLIT, DEPTH, UNITS) for each chunk of K.
 
@@ -119,7 +121,7 @@ def load_exchanged(
     width: tl.tensor,
     ROWS: tl.constexpr,
     CHUNKS: tl.constexpr,
-    SPLIT: tl.constexpr,
+    DEPTH: tl.constexpr,
 ) -> tl.tuple:
     """Return what all programs wrote of the group's rows, (SPLIT, ROWS, DEPTH) for each chunk of K.
 
@@ -136,6 +138,8 @@ def load_exchanged(
         chunks = chunks + (  # noqa: RUF005
             tl.load(exchange + row * width + k + c * SPLIT * DEPTH, cache_modifier=".cg"),
         )
+    if CHUNKS > 1:
+        tl.debug_barrier()  # all loads are under way before the first product waits for its own
     return chunks
 
 
@@ -147,7 +151,6 @@ def products(
     CHUNKS: tl.constexpr,
     ROWS: tl.constexpr,
     UNITS: tl.constexpr,
-    SPLIT: tl.constexpr,
     PRECISION: tl.constexpr,
 ) -> tl.tuple:
     """Return x @ w and x @ v, (ROWS, UNITS) float32 each, of chunks of K; none of x waits in registers for v."""
@@ -165,7 +168,6 @@ def product(
     CHUNKS: tl.constexpr,
     ROWS: tl.constexpr,
     UNITS: tl.constexpr,
-    SPLIT: tl.constexpr,
     PRECISION: tl.constexpr,
 ) -> tl.tensor:
     """Return x @ w, (ROWS, UNITS) float32, of chunks of K."""
