@@ -20,7 +20,7 @@ FLOAT = {"statistics": 1e-5, "transforms": 1e-4, "objective": 1e-4}
 @lru_cache
 def _load(path: Path) -> dict[str, Tensor]:
     with np.load(path) as arrays:
-        return {name: torch.from_numpy(arrays[name]) for name in arrays}
+        return {name: torch.from_numpy(arrays[name]) for name in arrays if arrays[name].dtype.kind != "U"}
 
 
 class KaldiArrays:
