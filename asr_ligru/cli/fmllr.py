@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 _EPILOG = """
 examples:
   asr-ligru fmllr train data/an4 exp/an4_fmllr
-  asr-ligru fmllr train data/an4 exp/an4_small --set sat_gauss=1000 sat_leaves=300
+  asr-ligru fmllr train data/an4 exp/an4_small --set sat_gauss=1000
   asr-ligru fmllr align exp/an4_fmllr data/an4/dev.jsonl exp/an4_times
   asr-ligru fmllr apply exp/an4_fmllr data/an4/test.jsonl exp/an4_test_feats
 
-train goes on where it was stopped; its settings are those of HmmConfig in asr_ligru/config.py.
+train goes on where it was stopped; its settings: HmmConfig in asr_ligru/config.py.
 """
 
 
