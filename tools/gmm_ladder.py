@@ -33,7 +33,7 @@ from asr_ligru.text.lexicon import Lexicon
 from asr_ligru.typing import BadUtterance
 
 KALDI = {"mono": 10.61, "tri": 10.48, "lda_mllt": 11.38, "sat, not adapted": 9.06, "sat, adapted": 5.95}  # AN4, test
-WEIGHTS = {"mono": SearchOptions(0.0667, 0.0), "tri": SearchOptions(0.05, -2.0), "lda_mllt": SearchOptions(0.05, -2.0)}
+WEIGHTS = {"mono": SearchOptions(0.0667, 0.0), "tri": SearchOptions(0.05, 0.0), "lda_mllt": SearchOptions(0.05, -2.0)}
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from asr_ligru.hmm.gmm_update import UpdateOptions, update
 from asr_ligru.hmm.material import Material
 from asr_ligru.hmm.model import AcousticModel
 from asr_ligru.hmm.speakers import Speakers, accumulate_speakers, speech_weights
-from asr_ligru.hmm.train import Hook, Schedule, TrainingState, Watch, accumulate, flat_start, tied_start, train
+from asr_ligru.hmm.train import Hook, Schedule, TrainingState, Watch, accumulate, flat_start, parts, tied_start, train
 from asr_ligru.hmm.tree_build import TreeOptions, build_tree
 
 _MONO_REALIGN = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 23, 26, 29, 32, 35, 38)
@@ -36,7 +36,6 @@ _REALIGN = (10, 20, 30)
 _ESTIMATE = (2, 4, 6, 12)  # iterations with new MLLT matrices, or new fMLLR transforms
 _DELTAS = 2
 ITERATIONS = {"mono": 40, "tri": 35, "lda_mllt": 35, "sat": 35}  # of the stages, in their order
-_CHUNK_FRAMES = 50_000
 _STRETCH = 5  # utterances of a speaker that count as a speaker when the basis is trained
 
 
@@ -190,7 +189,7 @@ class _Rotation:
         gmms = state.model.gmms
         gauss = gmms.gauss
         stats = MlltStats.zeros(gauss.dim)
-        for part in torch.arange(len(feats)).split(_CHUNK_FRAMES):  # type: ignore[no-untyped-call]
+        for part in parts(pdfs):
             sums, _ = gmms.accumulate(feats[part], pdfs[part], weights[part])
             post = gmms.posteriors_within(feats[part], pdfs[part])
             more = FmllrStats.zeros(gauss.dim).accumulate(

@@ -20,7 +20,7 @@ from asr_ligru.hmm.tree import ContextTree
 
 log = logging.getLogger(__name__)
 
-_CHUNK_FRAMES = 100_000  # accumulated at a time
+_PART_FRAMES = 8192  # accumulated at a time
 
 
 @dataclass(frozen=True)
@@ -202,9 +202,17 @@ def accumulate(gmms: GmmSet, feats: Tensor, pdfs: Tensor, sums_of: Tensor | None
         sums_of: (N, D) what is summed up in place of ``feats``.
     """
     stats, log_like = GmmStats.zeros(gmms.gauss), 0.0
-    for first in range(0, len(feats), _CHUNK_FRAMES):
-        part = slice(first, first + _CHUNK_FRAMES)
+    for part in parts(pdfs):
         other = None if sums_of is None else sums_of[part]
         more, log_likes = gmms.accumulate(feats[part], pdfs[part], sums_of=other)
         stats, log_like = stats + more, log_like + float(log_likes.sum())
     return stats, log_like / max(len(feats), 1)
+
+
+def parts(pdfs: Tensor) -> Sequence[Tensor]:
+    """Return the numbers of aligned frames, those of a tied state together, in parts that fit into a cache.
+
+    Args:
+        pdfs: (N,) int64, the tied state of each frame.
+    """
+    return torch.split(pdfs.argsort(stable=True), _PART_FRAMES)

@@ -101,8 +101,9 @@ def viterbi(
     slots = torch.zeros(len(frame_scores), len(alpha), dtype=torch.int32)  # 0: stayed, k: came over the k-th arc
     moved, slot = torch.full_like(alpha, -math.inf), torch.ones_like(slots[0])
     n, meet, go = -1, _Steps([]), _Steps([])
+    alive = _alive(lens)
     for t in range(1, len(frame_scores)):
-        active = trellis.first_state[sum(length > t for length in lens)]
+        active = trellis.first_state[alive[t]]
         if active != n:
             n = active
             meet, go = (
@@ -117,6 +118,12 @@ def viterbi(
         torch.mul(goes_on, slot[:n], out=slots[t, :n])
         alpha[:n] = torch.where(goes_on, moved[:n], stayed).add_(frame_scores[t][columns[:n]])
     return _trace(trellis, alpha + trellis.final + leave, slots, lens)
+
+
+def _alive(lens: Sequence[int]) -> list[int]:
+    """Return for each frame how many utterances have it."""
+    alive: list[int] = (torch.tensor(lens) > torch.arange(lens[0])[:, None]).sum(1).tolist()
+    return alive
 
 
 def _loops(trellis: Trellis, transitions: Transitions, scale: float) -> tuple[Tensor, Tensor]:
@@ -164,8 +171,9 @@ def _trace(trellis: Trellis, ends: Tensor, slots: Tensor, lens: Sequence[int]) -
     first_state = torch.tensor(trellis.first_state[:-1])
     state = torch.stack([part.indices for part in last]) + first_state
     path = torch.zeros(len(slots), len(lens), dtype=torch.int64)
+    alive = _alive(lens)
     for t in reversed(range(len(slots))):
-        active = sum(length > t for length in lens)
+        active = alive[t]
         now = state[:active]
         path[t, :active] = now
         before = _back(trellis, slots[t], now)
