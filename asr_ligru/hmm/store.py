@@ -86,18 +86,22 @@ def load_model(
         _check(model, partner)
     except (KeyError, IndexError, RuntimeError) as error:
         raise DataError(f"the tensors of a GMM-HMM do not fit together: {printable(str(error))}") from error
-    return Trained(model, alignments, tensors.get("projection"), partner, tensors.get("transforms"), log_like=log_like)
+    optional = {name: tensors.get(name) for name in _OPTIONAL}
+    return Trained(model, alignments, partner=partner, log_like=log_like, **optional)
 
 
 def _check(model: AcousticModel, partner: GmmSet | None) -> None:
-    sizes = {len(model.transitions.stay), model.gmms.num_pdfs, model.tree.num_pdfs}
-    size, states = len(model.topology.phones), model.topology.max_states
-    shapes = {gmms.gauss.means.shape for gmms in (model.gmms, partner or model.gmms)}
-    last = int(model.gmms.offsets[-1])
-    if len(sizes) > 1 or len(shapes) > 1 or last != model.gmms.gauss.num_gauss:
-        raise DataError("the tensors of a GMM-HMM are not of one size", fix="use another copy, or train again")
-    if model.tree.table.shape != (size, size, size, states):
-        raise DataError("the tree of a GMM-HMM has other phones", fix="use another copy, or train again")
+    fix = "use another copy, or train again"
+    num_gauss, dim = int(model.gmms.offsets[-1]), model.gmms.gauss.dim
+    for gauss in (model.gmms.gauss, *([] if partner is None else [partner.gauss])):
+        shapes = [tuple(tensor.shape) for tensor in (gauss.weights, gauss.means, gauss.inv_vars)]
+        if shapes != [(num_gauss,), (num_gauss, dim), (num_gauss, dim)]:
+            raise DataError(f"{num_gauss} Gaussians of {dim} dimensions expected, got arrays of {shapes}", fix=fix)
+    if not model.tree.num_pdfs == model.gmms.num_pdfs == len(model.transitions.stay):
+        raise DataError("tree, mixtures and transitions of a GMM-HMM have other numbers of states", fix=fix)
+    size = len(model.topology.phones)
+    if model.tree.table.shape != (size, size, size, model.topology.max_states):
+        raise DataError("the tree of a GMM-HMM has other phones", fix=fix)
 
 
 def topology_json(topology: Topology) -> dict[str, Any]:

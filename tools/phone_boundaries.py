@@ -1,0 +1,64 @@
+"""How many phone boundaries an alignment finds within 20 ms of the synthesiser's own, on the demo corpus.
+
+    asr-ligru fmllr train data/demo exp/demo_fmllr
+    asr-ligru fmllr align exp/demo_fmllr data/demo/dev.jsonl exp/demo_times
+    python tools/phone_boundaries.py exp/demo_times/phones.ctm data/demo/dev.times.jsonl
+
+Boundaries are the beginnings of all phones and the end of each utterance's last one. An utterance whose phones are not
+those that were synthesised (another pronunciation was chosen) is counted and left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections import defaultdict
+from itertools import pairwise
+from pathlib import Path
+
+WITHIN_S = (0.010, 0.020, 0.030)
+WORST = 10
+
+
+def borders(phones: list[tuple[str, float, float]]) -> list[tuple[str, float]]:
+    """Return what each boundary lies between, and when it is."""
+    names = ["#", *(name for name, _, _ in phones), "#"]
+    times = [*(start for _, start, _ in phones), phones[-1][2]]
+    return [(f"{a} {b}", time) for (a, b), time in zip(pairwise(names), times, strict=True)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ctm", type=Path, help="phones.ctm of `asr-ligru fmllr align`")
+    parser.add_argument("times", type=Path, help="the corpus's own times")
+    options = parser.parse_args()
+    truth = {}
+    for line in options.times.read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        truth[record["id"]] = [(p["phone"], p["start_s"], p["end_s"]) for p in record["phones"]]
+    found = defaultdict(list)
+    for line in options.ctm.read_text(encoding="utf-8").splitlines():
+        utt_id, _, start, length, phone = line.split()
+        if phone != "SIL":
+            found[utt_id].append((phone, float(start), float(start) + float(length)))
+    off = defaultdict(list)
+    same = [utt_id for utt_id, phones in found.items() if [p[0] for p in phones] == [p[0] for p in truth[utt_id]]]
+    for utt_id in same:
+        for (where, got), (_, expected) in zip(borders(found[utt_id]), borders(truth[utt_id]), strict=True):
+            off[where].append(got - expected)
+    errors = [error for values in off.values() for error in values]
+    print(f"{len(same)} of {len(found)} utterances with the synthesised phones, {len(errors)} boundaries")
+    for limit in WITHIN_S:
+        print(f"within {1000 * limit:.0f} ms: {100 * sum(abs(e) <= limit for e in errors) / len(errors):.1f} %")
+    print(f"median {1000 * statistics.median(errors):+.1f} ms; most boundaries beyond 20 ms:")
+    worst = sorted(off, key=lambda where: -sum(abs(e) > 0.020 for e in off[where]))[:WORST]
+    for where in worst:
+        beyond = sum(abs(e) > 0.020 for e in off[where])
+        print(
+            f"  {where:8s} {beyond:3d} of {len(off[where]):3d}, median {1000 * statistics.median(off[where]):+.0f} ms"
+        )
+
+
+if __name__ == "__main__":
+    main()
