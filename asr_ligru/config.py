@@ -63,10 +63,10 @@ class ModelConfig:
 class FeaturesConfig:
     """The acoustic features (``features``)."""
 
-    name: str = choice("fbank", "mfcc")
+    name: str = choice("fbank", "mfcc", "fmllr")
     sample_rate_hz: int = ranged(16000, 1000, 192000)
     num_bins: int = ranged(40, 3, 512)  # mel filters
-    num_ceps: int = ranged(13, 1, 512)  # mfcc only
+    num_ceps: int = ranged(13, 1, 512)  # mfcc, and the cepstra that fmllr starts from
     deltas: int = ranged(0, 0, 3)  # orders of differences appended
     splice: int = ranged(0, 0, 32)  # frames of context on each side
     cmvn: str = choice("utterance", "none", "speaker", "global")
@@ -80,13 +80,15 @@ class FeaturesConfig:
 
     @property
     def label(self) -> str:
-        """How a table names them, such as "fbank40" or "mfcc13"."""
+        """How a table names them, such as "fbank40", "mfcc13" or "fmllr"."""
+        if self.name == "fmllr":
+            return self.name
         return f"{self.name}{self.num_bins if self.name == 'fbank' else self.num_ceps}"
 
 
 @dataclass(frozen=True)
 class HmmConfig:
-    """The GMM-HMM that fMLLR features come from."""
+    """The GMM-HMM that fMLLR features come from (``hmm``)."""
 
     phone_states: int = ranged(3, 2, 10)  # of a phone, left to right
     silence_states: int = ranged(3, 2, 10)
@@ -196,6 +198,7 @@ class Config:
     cell: CellConfig = CellConfig()
     model: ModelConfig = ModelConfig()
     features: FeaturesConfig = FeaturesConfig()
+    hmm: HmmConfig = HmmConfig()  # features=fmllr only
     tokens: TokensConfig = TokensConfig()
     corpus: CorpusConfig = CorpusConfig()
     train: TrainConfig = TrainConfig()

@@ -68,8 +68,10 @@ def run_train(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from asr_ligru.config import HmmConfig, build
+    from asr_ligru.data.manifest import read_manifest
     from asr_ligru.hmm.run import FEATURES, train_system
     from asr_ligru.hmm.stages import ITERATIONS
+    from asr_ligru.text.lexicon import Lexicon
     from asr_ligru.train.progress import ProgressBar
 
     config = build(HmmConfig, _settings(options.set))
@@ -84,8 +86,8 @@ def run_train(options: argparse.Namespace) -> int:
     with ProgressBar("fmllr", sum(ITERATIONS.values()), enabled=not options.quiet) as bar:
         done = train_system(
             options.out,
-            [options.corpus / f"{split}.jsonl" for split in options.splits.split(",")],
-            lexicon if options.lexicon or lexicon.is_file() else None,
+            [u for split in options.splits.split(",") for u in read_manifest(options.corpus / f"{split}.jsonl")],
+            Lexicon.read(lexicon) if options.lexicon or lexicon.is_file() else None,
             _corpus(options, options.corpus),
             features=replace(FEATURES, sample_rate_hz=options.sample_rate_hz),
             config=config,

@@ -65,7 +65,7 @@ class SpeechDataset(Dataset[Example]):
             return self.source.feats(utterance)
         rng = generator(self.seed, epoch, utterance.utt_id)
         feats = self.source.feats(utterance, draw_speed(self.augment, rng))
-        return spec_augment(feats, self.augment, rng, num_bins=self.source.frontend.raw_size)
+        return spec_augment(feats, self.augment, rng, num_bins=self.source.frontend.inner_size)
 
 
 def collate(examples: Sequence[Example]) -> Batch:

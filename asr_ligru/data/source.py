@@ -25,16 +25,16 @@ class FeatureSource:
         config: which features.
         corpus: how its audio is read.
         cache_dir: folder of cached raw features; None for none.
-        frontend: the normalisation; fitted by ``scan`` where it needs statistics.
+        frontend: the normalisation, the one of ``config`` when omitted; fitted by ``scan`` where it needs statistics.
     """
 
     config: FeaturesConfig
     corpus: CorpusConfig
     cache_dir: Path | None = None
-    frontend: Frontend = field(init=False)
+    frontend: Frontend = field(default=None)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        self.frontend = Frontend(self.config)
+        self.frontend = self.frontend or Frontend(self.config)
         self._cache = FeatureCache(self.cache_dir) if self.cache_dir is not None else None
 
     def feats(self, utterance: Utterance, speed: float = 1.0) -> Tensor:

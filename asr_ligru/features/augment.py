@@ -91,7 +91,7 @@ def spec_augment(
         feats: (T, F) normalised features; after CMVN their mean is 0.
         config: how many masks and their largest widths; the widths are uniform from 0 on.
         rng: from ``generator``.
-        num_bins: features before differences and splicing (``Frontend.raw_size``), where F is a multiple of it: a
+        num_bins: features before differences and splicing (``Frontend.inner_size``), where F is a multiple of it: a
             band is masked in each of the repetitions. F when omitted.
 
     Returns:

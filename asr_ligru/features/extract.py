@@ -28,6 +28,7 @@ class Kind(NamedTuple):
 FEATURES: Registry[Kind] = Registry("features")
 FEATURES.register("fbank")(Kind(fbank, lambda config: config.num_bins))
 FEATURES.register("mfcc")(Kind(mfcc, lambda config: config.num_ceps))
+FEATURES.register("fmllr")(Kind(mfcc, lambda config: config.num_ceps))  # adapted after the cache, by hmm.frontend
 
 
 class FeatureExtractor:

@@ -29,13 +29,14 @@ class Frontend:
     Attributes:
         extract: the extractor of the raw features.
         raw_size: features in a frame that comes in.
+        inner_size: features before differences and splicing.
         size: F, features in a frame that goes out.
     """
 
     def __init__(self, config: FeaturesConfig) -> None:
         self._config = config
         self.extract = FeatureExtractor(config)
-        self.raw_size = self.extract.raw_size
+        self.raw_size = self.inner_size = self.extract.raw_size
         self.size = self.raw_size * (config.deltas + 1) * (2 * config.splice + 1)
         self._global: CmvnStats | None = None
         self._speakers: dict[str, CmvnStats] = {}

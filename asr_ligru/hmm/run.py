@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from asr_ligru.config import CorpusConfig, FeaturesConfig, HmmConfig
+from asr_ligru.config import Config, CorpusConfig, FeaturesConfig, HmmConfig, as_dict
 from asr_ligru.data.kaldi_io import write_table
 from asr_ligru.data.manifest import read_manifest, write_bad_utterances
 from asr_ligru.data.source import FeatureSource
@@ -14,16 +17,19 @@ from asr_ligru.errors import DataError
 from asr_ligru.features.fmllr import Estimate
 from asr_ligru.hmm.chain import train_chain
 from asr_ligru.hmm.decode_words import Unigram
+from asr_ligru.hmm.frontend import FmllrFrontend
 from asr_ligru.hmm.material import Material, load, unaligned
 from asr_ligru.hmm.stages import Trained
 from asr_ligru.hmm.system import System
 from asr_ligru.hmm.times import Timed, ctm, file_names, text_grid, timed
 from asr_ligru.hmm.train import Watch
-from asr_ligru.hmm.vocabulary import Missing, Vocabulary, character_lexicon
+from asr_ligru.hmm.vocabulary import Missing, Vocabulary, character_lexicon, render_missing
 from asr_ligru.safety import atomic_write
 from asr_ligru.safety.files import write_errors
 from asr_ligru.text.lexicon import Lexicon
 from asr_ligru.typing import BadUtterance, Utterance
+
+log = logging.getLogger(__name__)
 
 BAD = "bad_utterances.jsonl"
 FEATURES = FeaturesConfig(name="mfcc", num_bins=23, num_ceps=13, cmvn="speaker", cmvn_variance=False)
@@ -38,6 +44,7 @@ class Done:
     """What was worked on.
 
     Attributes:
+        system: the model.
         material: the utterances that were used.
         missing: words without pronunciation.
         bad: utterances left out, and why.
@@ -45,6 +52,7 @@ class Done:
         aligned: times of each aligned utterance; empty where none were asked for.
     """
 
+    system: System
     material: Material
     missing: list[Missing]
     bad: list[BadUtterance]
@@ -54,23 +62,23 @@ class Done:
 
 def train_system(
     folder: Path,
-    manifests: Sequence[Path],
-    lexicon_path: Path | None,
+    utterances: Sequence[Utterance],
+    lexicon: Lexicon | None,
     corpus: CorpusConfig,
     *,
     features: FeaturesConfig = FEATURES,
     config: HmmConfig | None = None,
     seed: int = 0,
     watch: Watch,
-    finished: Callable[[str, Trained], object],
+    finished: Callable[[str, Trained], object] = lambda name, trained: None,
     tick: Callable[[], object] = _nothing,
 ) -> Done:
     """Train on a corpus, or go on where an earlier call was stopped; the result is in ``folder/model``.
 
     Args:
         folder: of the stages and the model.
-        manifests: of the utterances.
-        lexicon_path: pronunciations; None takes characters for phones.
+        utterances: to train on.
+        lexicon: pronunciations; None takes characters for phones.
         corpus: how audio is read.
         features: the cepstra.
         config: sizes of the models; as for AN4 when omitted.
@@ -80,12 +88,10 @@ def train_system(
         tick: called after each utterance read.
 
     Raises:
-        DataError: nothing to train on is left, or manifests or lexicon are malformed.
+        DataError: nothing to train on is left.
     """
     config = config or HmmConfig()
-    utterances = [utterance for path in manifests for utterance in read_manifest(path)]
-    texts = [u.text for u in utterances]
-    lexicon = character_lexicon(texts) if lexicon_path is None else Lexicon.read(lexicon_path)
+    lexicon = lexicon or character_lexicon(u.text for u in utterances)
     vocabulary = Vocabulary(lexicon, config.phone_states, config.silence_states)
     bad: list[BadUtterance] = []
     source = FeatureSource(features, corpus, Path(corpus.dir) / "features" if features.cache else None)
@@ -94,9 +100,48 @@ def train_system(
     trained = train_chain(folder, material, features, config, seed, watch, finished)
     bad += unaligned(material, trained.alignments)
     unigram = Unigram.of((u.text for u in material.utterances), dict(vocabulary.entries))
-    System(features, config, vocabulary, unigram, trained).write(folder / "model")
+    system = System(features, config, vocabulary, unigram, trained)
+    system.write(folder / "model")
     write_bad_utterances(folder / BAD, bad)
-    return Done(material, vocabulary.missing(utterances), bad)
+    return Done(system, material, vocabulary.missing(utterances), bad)
+
+
+def train_frontend(
+    config: Config, utterances: Sequence[Utterance], lexicon: Lexicon | None, watch: Watch
+) -> FmllrFrontend:
+    """Return the front end of ``features=fmllr``; its GMM-HMM is trained when there is none of these settings yet.
+
+    Args:
+        config: of a run.
+        utterances: of its training set.
+        lexicon: pronunciations; None takes characters for phones.
+        watch: called after each iteration.
+
+    Raises:
+        ConfigError, DataError: as ``FmllrFrontend`` and ``train_system``.
+    """
+    features = replace(config.features, name="mfcc", cmvn="speaker", cmvn_variance=False, deltas=0, splice=0)
+    FmllrFrontend(config.features)  # refuses what cannot be before hours are spent
+    settings = [as_dict(features), as_dict(config.hmm), [[u.utt_id, u.text] for u in utterances]]
+    key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
+    done = train_system(
+        Path(config.corpus.dir) / "fmllr" / key,
+        utterances,
+        lexicon,
+        config.corpus,
+        features=features,
+        config=config.hmm,
+        watch=watch,
+    )
+    if done.missing:
+        log.warning("%s", render_missing(done.missing))
+    if done.bad:
+        log.warning("the GMM-HMM was trained without %d of %d utterances", len(done.bad), len(utterances))
+    transforms = done.system.trained.transforms
+    names = done.material.speakers.names
+    return FmllrFrontend(
+        config.features, done.system, {} if transforms is None else dict(zip(names, transforms, strict=True))
+    )
 
 
 def align_manifest(
@@ -127,7 +172,7 @@ def align_manifest(
     for utterance in aligned:
         atomic_write(grids / names[utterance.utt_id], text_grid(utterance))
     write_bad_utterances(out / BAD, done.bad)
-    return Done(material, done.missing, done.bad, found.first, aligned)
+    return Done(system, material, done.missing, done.bad, found.first, aligned)
 
 
 def apply_manifest(
@@ -168,7 +213,7 @@ def apply_manifest(
     pairs = sorted((u.utt_id, name) for u, name in zip(material.utterances, names, strict=True))
     atomic_write(out / "utt2spk", "".join(f"{utt_id} {name}\n" for utt_id, name in pairs))
     write_bad_utterances(out / BAD, done.bad)
-    return Done(material, done.missing, done.bad, found.first)
+    return Done(system, material, done.missing, done.bad, found.first)
 
 
 def _load(
@@ -180,7 +225,7 @@ def _load(
         utterances, FeatureSource(system.features, corpus), system.vocabulary, bad, spoken=spoken, tick=tick
     )
     _refuse_none(material, utterances, bad)
-    return material, Done(material, system.vocabulary.missing(utterances) if spoken else [], bad)
+    return material, Done(system, material, system.vocabulary.missing(utterances) if spoken else [], bad)
 
 
 def _refuse_none(material: Material, utterances: Sequence[Utterance], bad: Sequence[BadUtterance]) -> None:

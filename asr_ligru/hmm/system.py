@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -95,21 +95,40 @@ class System:
         """Return the words of utterances of adapted features (T, D)."""
         return self.loop.decode(self.trained.model, feats)
 
+    def head(self) -> dict[str, Any]:
+        """Return the JSON values that ``of`` makes an equal system from, with ``tensors`` and the lexicon."""
+        return {
+            "features": as_dict(self.features),
+            "hmm": as_dict(self.config),
+            "words": self.unigram.log_probs,
+            "end": self.unigram.end,
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors of the model, without the training speakers' transforms."""
+        return model_tensors(replace(self.trained, transforms=None))
+
+    @classmethod
+    def of(cls, head: Mapping[str, Any], lexicon: Lexicon, tensors: Mapping[str, Tensor]) -> System:
+        """Return the system that these parts were taken from.
+
+        Raises:
+            DataError: they do not fit together.
+        """
+        config = build(HmmConfig, head["hmm"])
+        vocabulary = Vocabulary(lexicon, config.phone_states, config.silence_states)
+        trained = load_model(tensors, vocabulary.topology, [], 0.0)
+        unigram = Unigram(dict(head["words"]), float(head["end"]))
+        return cls(build(FeaturesConfig, head["features"]), config, vocabulary, unigram, trained)
+
     def write(self, folder: Path) -> None:
         """Write everything into a folder, replacing an older one.
 
         Raises:
             EnvironmentError_: disk full or not writable.
         """
-        head = {
-            "features": as_dict(self.features),
-            "hmm": as_dict(self.config),
-            "words": self.unigram.log_probs,
-            "end": self.unigram.end,
-        }
-        trained = replace(self.trained, transforms=None)
-        files = {_MODEL: pack(model_tensors(trained)), _LEXICON: self.vocabulary.lexicon.text().encode()}
-        seal_folder(folder, files, seal=_SEAL, format=FORMAT, head=head)
+        files = {_MODEL: pack(self.tensors()), _LEXICON: self.vocabulary.lexicon.text().encode()}
+        seal_folder(folder, files, seal=_SEAL, format=FORMAT, head=self.head())
 
     @classmethod
     def read(cls, folder: Path) -> System:
@@ -123,9 +142,5 @@ class System:
         if not (folder / _SEAL).is_file():
             fix = "asr-ligru fmllr train CORPUS FOLDER"
             raise DataError("no fMLLR model here", where=printable(str(folder)), fix=fix)
-        head: dict[str, Any] = open_sealed(folder, seal=_SEAL, format=FORMAT)
-        config = build(HmmConfig, head["hmm"])
-        vocabulary = Vocabulary(Lexicon.read(folder / _LEXICON), config.phone_states, config.silence_states)
-        trained = load_model(unpack(folder / _MODEL), vocabulary.topology, [], 0.0)
-        unigram = Unigram(dict(head["words"]), float(head["end"]))
-        return cls(build(FeaturesConfig, head["features"]), config, vocabulary, unigram, trained)
+        head = open_sealed(folder, seal=_SEAL, format=FORMAT)
+        return cls.of(head, Lexicon.read(folder / _LEXICON), unpack(folder / _MODEL))

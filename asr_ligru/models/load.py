@@ -12,6 +12,7 @@ from torch import Tensor
 from asr_ligru.config import Config, build
 from asr_ligru.errors import DataError
 from asr_ligru.features.frontend import Frontend
+from asr_ligru.hmm.frontend import make_frontend
 from asr_ligru.models.build import build_model
 from asr_ligru.models.ctc import CtcModel
 from asr_ligru.models.folder import read_model_folder
@@ -64,7 +65,7 @@ def load_model(folder: Path) -> LoadedModel:
     inner = folder / "model"
     parts = read_model_folder(inner if inner.is_dir() else folder)
     config = build(Config, parts.meta["config"])
-    frontend = Frontend(config.features)
+    frontend = make_frontend(config.features)
     frontend.load_state_dict(parts.frontend_tensors)
     network = build_model(config, int(parts.meta["num_features"]), parts.tokenizer.vocab_size)
     try:

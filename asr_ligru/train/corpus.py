@@ -15,6 +15,8 @@ from asr_ligru.data.source import FeatureSource
 from asr_ligru.errors import DataError
 from asr_ligru.features.augment import speed_samples
 from asr_ligru.features.framing import Framing
+from asr_ligru.hmm.run import train_frontend
+from asr_ligru.hmm.stages import ITERATIONS
 from asr_ligru.safety import printable
 from asr_ligru.text.lexicon import Lexicon
 from asr_ligru.text.normalize import normalize
@@ -93,10 +95,10 @@ def load_corpus(
         DataError: texts with characters outside the inventory, too many unusable utterances, or none left.
     """
     corpus, limit = config.corpus, config.train.max_utterances
-    source = FeatureSource(config.features, corpus, cache_dir)
     lexicon_path = Path(corpus.dir) / "lexicon.txt"
     lexicon = Lexicon.read(lexicon_path) if lexicon_path.is_file() else None
     splits = {name: load_split(corpus, split) for name, split in (("train", corpus.train), ("dev", corpus.dev))}
+    source = _source(config, cache_dir, splits["train"][:limit], lexicon, bars)
     texts = [u.text for u in splits["train"] if u.text]
     tokenizer = build_tokenizer(config.tokens, texts, lexicon)
     fastest = max((1.0, *config.train.augment.speed))
@@ -114,6 +116,20 @@ def load_corpus(
         if not any(u.text for u in ready[name].utterances):
             raise DataError(f"no usable utterance with words in split {name!r} of {len(utterances)}", fix=_summary(bad))
     return Corpus(ready["train"], ready["dev"], source, tokenizer, lexicon, bad)
+
+
+def _source(
+    config: Config,
+    cache_dir: Path | None,
+    utterances: Sequence[Utterance],
+    lexicon: Lexicon | None,
+    bars: Callable[[str, int], ProgressBar],
+) -> FeatureSource:
+    if config.features.name != "fmllr":
+        return FeatureSource(config.features, config.corpus, cache_dir)
+    with bars("training the GMM-HMM", sum(ITERATIONS.values())) as bar:
+        frontend = train_frontend(config, utterances, lexicon, lambda progress: bar.tick())
+    return FeatureSource(config.features, config.corpus, cache_dir, frontend)
 
 
 def _frames_at(features: FeaturesConfig, output_length: Callable[[int], int], speed: float, num_frames: int) -> int:
