@@ -11,6 +11,7 @@ import fcntl
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,7 +139,7 @@ def read_run(folder: Path) -> Run:
     try:
         if not (folder / "run.json").exists():
             state = "training" if _is_held(folder / ".lock") else "stopped"
-            return Run(folder, state, _progress(folder, config), config, facts)
+            return Run(folder, state, _progress(folder, config) + _nonfinite(folder), config, facts)
         facts = _named(config, _typed(Facts, _object(read_json(folder / "run.json"), "run.json"), "run.json"))
         if facts.status != _FINISHED:
             return Run(folder, printable(facts.status), _progress(folder, config), config, facts)
@@ -209,6 +210,13 @@ def _progress(folder: Path, config: Mapping[str, Any]) -> str:
     words = f"epoch {metrics[-1].get('epoch', '?')}" + (f" of {planned}" if planned is not None else "")
     wers = [m["dev_wer"] for m in metrics if _is_finite(m.get("dev_wer"))]
     return printable(f"{words}, dev WER {100 * wers[-1]:.1f} %" if wers else words)
+
+
+def _nonfinite(folder: Path) -> str:
+    """Say at which updates, if any, the loss or a gradient was not finite: training leaves a file for each."""
+    found = (re.fullmatch(r"nonfinite-step-(\d{1,12})", path.stem) for path in folder.glob("nonfinite-step-*.json"))
+    steps = sorted(int(match[1]) for match in found if match)
+    return f", not finite at step {steps[-1]}" if steps else ""
 
 
 def _named(config: Mapping[str, Any], facts: Facts) -> Facts:

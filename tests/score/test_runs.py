@@ -144,3 +144,10 @@ def test_read_run_whose_lock_is_held_is_training(make_run: Callable[..., Path]) 
 def test_find_runs_of_overlapping_folders_are_there_once(make_run: Callable[..., Path], tmp_path: Path) -> None:
     folders = [make_run(name="a/x"), make_run(name="b/y")]
     assert [run.folder for run in find_runs([tmp_path / "a", tmp_path, tmp_path / "b"])] == folders
+
+
+def test_read_run_that_diverged_says_where(make_run: Callable[..., Path]) -> None:
+    folder = make_run(finished=False)
+    for step in (9, 120):
+        (folder / f"nonfinite-step-{step}.json").write_text("{}", encoding="utf-8")
+    assert read_run(folder).detail == "epoch 4 of 10, dev WER 20.0 %, not finite at step 120"
