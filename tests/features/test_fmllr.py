@@ -189,3 +189,15 @@ def test_records_say_what_each_speaker_got() -> None:
     assert isinstance(first["improvement"], float)
     assert first["improvement"] > 0
     assert (second["kind"], second["improvement"], second["reason"]) == ("none", 0.0, "no more than 500 frames")
+
+
+@pytest.mark.gpu
+def test_estimate_on_gpu_equals_cpu() -> None:
+    feats, post = frames(2500, 1)
+    model_on_gpu = [part.cuda() for part in model()]
+    stats = FmllrStats.zeros(DIM, device="cuda").accumulate(feats.cuda(), post.cuda(), *model_on_gpu)
+    expected = FmllrStats.zeros(DIM).accumulate(feats, post, *model())
+    assert_close(stats.table.cpu(), expected.table)
+    for kind in ("full", "diag", "offset"):
+        found = fmllr.estimate(FmllrStats.stack([stats]), kind)
+        assert_close(found.transforms.cpu(), fmllr.estimate(FmllrStats.stack([expected]), kind).transforms)
