@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from asr_ligru.errors import DataError
 from asr_ligru.registry import nearest
-from asr_ligru.safety import atomic_write, printable
+from asr_ligru.safety import atomic_write, json_text, printable
 from asr_ligru.typing import BadUtterance, Utterance
 
 MAX_FINDINGS = 50
 _MAX_LINE_BYTES = 1 << 20
 _MAX_TIME_S = 1e6
-_LINE_BREAKERS = re.compile("[\\x7f-\\x9f\\u2028\\u2029]")  # json.dumps escapes those below 0x20 itself
 _REQUIRED = ("id", "audio_filepath", "duration", "text")
 _KINDS: dict[str, tuple[type, ...]] = {
     "id": (str,),
@@ -89,8 +87,7 @@ def write_manifest(path: str | os.PathLike[str], utterances: Iterable[Utterance]
     """
     path = Path(path)
     folder = path.parent.resolve()
-    lines = [json.dumps(_record(utterance, folder), ensure_ascii=False) for utterance in utterances]
-    atomic_write(path, "".join(f"{_LINE_BREAKERS.sub(_escape, line)}\n" for line in lines))
+    atomic_write(path, "".join(f"{json_text(_record(utterance, folder))}\n" for utterance in utterances))
 
 
 def write_bad_utterances(path: str | os.PathLike[str], bad: Iterable[BadUtterance]) -> None:
@@ -99,8 +96,7 @@ def write_bad_utterances(path: str | os.PathLike[str], bad: Iterable[BadUtteranc
     Raises:
         EnvironmentError_: the file cannot be written.
     """
-    lines = (json.dumps(record.to_json(), ensure_ascii=False) for record in bad)
-    atomic_write(Path(path), "".join(f"{_LINE_BREAKERS.sub(_escape, line)}\n" for line in lines))
+    atomic_write(Path(path), "".join(f"{json_text(record.to_json())}\n" for record in bad))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -207,7 +203,3 @@ def _record(utterance: Utterance, folder: Path) -> dict[str, Any]:
         "speaker": utterance.speaker,
         **known,
     }
-
-
-def _escape(match: re.Match[str]) -> str:
-    return f"\\u{ord(match[0]):04x}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 _HARMFUL = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )  # C0, DEL, C1, bidi controls, line and paragraph separators, lone surrogates
+_HARMFUL_IN_JSON = re.compile(_HARMFUL.pattern.replace("\x00-\x1f", ""))  # json escapes those itself
 _FORMULA = re.compile("'*[\\s\u200b\ufeff]*[=+\\-@\t\r\n\0\u2212\uff1d\uff0b\uff0d\uff20]")
 
 
@@ -27,6 +30,15 @@ def printable_lines(text: str) -> str:
 def _escape(match: re.Match[str]) -> str:
     code = ord(match.group())
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Return ``value`` as JSON, on one line unless ``indent`` is given, that any reader reads back equal.
+
+    Letters of every script stay as they are; what ``printable`` escapes is escaped here in JSON's own way.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return _HARMFUL_IN_JSON.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
 def csv_cell(text: str) -> str:

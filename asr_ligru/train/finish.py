@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from asr_ligru.config import Config
 from asr_ligru.decode.run import Timing, decode_utterances
 from asr_ligru.models.load import load_model
-from asr_ligru.safety import atomic_write
+from asr_ligru.safety import atomic_write, json_text
 from asr_ligru.score.wer import score
 from asr_ligru.train.commit_id import source_commit
 from asr_ligru.train.corpus import load_split
@@ -65,7 +64,7 @@ def score_and_record(
         "status": "done",
         "synthetic": config.corpus.name == "demo",
     }
-    atomic_write(run_dir / "run.json", json.dumps(record, indent=1, ensure_ascii=False))
+    atomic_write(run_dir / "run.json", json_text(record, indent=1))
 
 
 def hardware(device: str) -> str:
@@ -82,12 +81,9 @@ def hardware(device: str) -> str:
 def write_scores(folder: Path, utterances: Sequence[Utterance], hyps: Sequence[Hypothesis], profile: str) -> None:
     """Write ``hyp.jsonl`` (in manifest order) and ``wer.json``."""
     refs = {u.utt_id: u.text for u in utterances}
-    lines = [
-        json.dumps({"id": h.utt_id, "ref": refs[h.utt_id], "hyp": h.text, "status": h.status}, ensure_ascii=False)
-        for h in hyps
-    ]
+    lines = [json_text({"id": h.utt_id, "ref": refs[h.utt_id], "hyp": h.text, "status": h.status}) for h in hyps]
     atomic_write(folder / "hyp.jsonl", "\n".join(lines) + "\n")
     scores = score(
         refs, {h.utt_id: h.text for h in hyps}, profile=profile, speakers={u.utt_id: u.speaker for u in utterances}
     )
-    atomic_write(folder / "wer.json", json.dumps(scores.to_json(), indent=1, ensure_ascii=False))
+    atomic_write(folder / "wer.json", json_text(scores.to_json(), indent=1))

@@ -19,7 +19,7 @@ from asr_ligru.errors import ConfigError
 from asr_ligru.models.build import build_model
 from asr_ligru.models.folder import write_model_folder
 from asr_ligru.nn.frontend import StackFrames
-from asr_ligru.safety import atomic_write, read_json
+from asr_ligru.safety import atomic_write, json_text, read_json
 from asr_ligru.train import checkpoint
 from asr_ligru.train.brain import AsrBrain
 from asr_ligru.train.corpus import Corpus, load_corpus
@@ -81,7 +81,7 @@ def train(config: Config, command: str = "") -> Path:
         if run.finished:
             log.info("%s is finished", run.dir)
             return run.dir
-        atomic_write(run.dir / "config.json", json.dumps(as_dict(config), indent=1, ensure_ascii=False))
+        atomic_write(run.dir / "config.json", json_text(as_dict(config), indent=1))
         _set_threads(config)
         torch.manual_seed(config.seed)
         corpus = _load(run)

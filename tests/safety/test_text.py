@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import random
 import unicodedata
 
 import pytest
 
-from asr_ligru.safety import csv_cell, csv_text, printable
+from asr_ligru.safety import csv_cell, csv_text, json_text, printable
 
 ATTACKS = (
     "\x1b[2J",
@@ -78,3 +79,14 @@ def test_csv_cell_nul_at_the_beginning_is_disarmed() -> None:
 def test_csv_cell_harmless_text_stays_as_it_is(text: str) -> None:
     assert csv_cell(text) == text
     assert csv_text(text) == text
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_json_text_of_any_character_is_harmless_and_comes_back(indent: int | None) -> None:
+    every = "".join(map(chr, range(0x3000))) + "\ud800 \udfff\U0001f600é"
+    value = {every: [every, 1.5, None, {"a": every}]}
+    text = json_text(value, indent)
+    assert json.loads(text) == value
+    assert not [char for char in text if is_harmful(char) and not (indent and char == "\n")]
+    assert len(text.split("\n")) == (1 if indent is None else 10)
+    assert "é" in text
