@@ -65,7 +65,8 @@ def adapt(stats: FmllrStats, basis: FmllrBasis | None = None, limits: Limits | N
             found = attempt(stats[chosen])
             result = _replaced(result, chosen, found)
             for s, why in zip(chosen.tolist(), found.reasons, strict=True):
-                whys[s] += [why] * (why not in ("", *whys[s]))
+                if why and why not in whys[s]:
+                    whys[s].append(why)
     return replace(result, reasons=tuple("; ".join(why) for why in whys))
 
 

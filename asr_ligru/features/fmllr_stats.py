@@ -109,7 +109,7 @@ class FmllrStats:
             frame_weights: (T,), >= 0, such as 0.01 in silence; 1 when omitted.
 
         Raises:
-            DataError: the arrays are not of one size, or the features are not finite.
+            DataError: the arrays are not of one size, features are not finite, or weights are negative.
         """
         self._check(feats, post, means, frame_weights)
         weighted = post.double() if frame_weights is None else post.double() * frame_weights.double()[:, None]
@@ -142,6 +142,8 @@ class FmllrStats:
             raise DataError(f"features, posteriors and frame weights of one length expected, got {sorted(lengths)}")
         if not bool(feats.isfinite().all()):
             raise DataError("features for fMLLR: NaN or infinity among them")
+        if frame_weights is not None and not bool((frame_weights >= 0).all()):
+            raise DataError("frame weights for fMLLR: expected 0 or more")
 
 
 def _frame_terms(p: Tensor, scaled: Tensor, inv_vars: Tensor, gauss: Tensor | None) -> tuple[Tensor, Tensor]:

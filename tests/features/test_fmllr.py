@@ -177,6 +177,9 @@ def test_accumulate_wrong_arrays_are_data_errors() -> None:
         empty.accumulate(feats[:, :3], post, *model())
     with pytest.raises(DataError, match="one length expected, got \\[19, 20\\]"):
         empty.accumulate(feats, post[1:], *model())
+    for weight in (-0.1, torch.nan):
+        with pytest.raises(DataError, match="frame weights for fMLLR: expected 0 or more"):
+            empty.accumulate(feats, post, *model(), frame_weights=torch.full((20,), weight))
     for value in (torch.nan, torch.inf):
         feats[3, 1] = value
         with pytest.raises(DataError, match="NaN or infinity"):
