@@ -45,7 +45,7 @@ SIGMOIDS = {
     "libru_harm": ("", "z", ""),
     "libru_geo": ("z", ""),
 }
-COLUMNS, COLOURS = 3, 24
+COLUMNS, COLOURS = 3, 40
 
 
 class _Sigmoids(TorchFunctionMode):
