@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from hyperpyyaml import load_hyperpyyaml
 from speechbrain.lobes.models.CRDNN import CRDNN
 from speechbrain.nnet import RNN
 from tolerance import assert_close
@@ -98,6 +99,19 @@ def test_network_inside_crdnn_trains(kind: type[nn.Module]) -> None:
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.8 * losses[0]
+
+
+@each_class
+def test_network_named_in_hyperparameter_file_is_built(kind: type[nn.Module]) -> None:
+    model = load_hyperpyyaml(f"""
+model: !new:speechbrain.lobes.models.CRDNN.CRDNN
+  input_size: 12
+  rnn_class: !name:asr_ligru.integrations.speechbrain.{kind.__name__}
+  rnn_neurons: 6
+  dnn_neurons: 5
+""")["model"]
+    assert sum(isinstance(module, kind) for module in model.modules()) == 1
+    assert model(torch.randn(3, 10, 12)).shape == (3, 10, 5)
 
 
 @each_class
