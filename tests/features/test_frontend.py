@@ -141,6 +141,7 @@ def test_frontend_every_yaml_file_builds_with_its_size() -> None:
     for path in (folder("conf") / "features").glob("*.yaml"):
         tree: Any = OmegaConf.to_container(OmegaConf.load(path))
         config = build(FeaturesConfig, tree)
-        sizes[path.stem] = Frontend(config).size
+        if config.name != "fmllr":  # its size is that of the GMM-HMM's projection
+            sizes[path.stem] = Frontend(config).size
         assert config.sample_rate_hz == (8000 if path.stem.endswith("_8k") else 16000)
     assert sizes == SIZES
