@@ -25,7 +25,8 @@ class Aligner:
     """
 
     def __init__(self, transcripts: Sequence[Transcript], tree: ContextTree, lens: Sequence[int]) -> None:
-        self._search = PathSearch([transcript_graph(words) for words in transcripts], tree, lens)
+        edge_silence = tree.topology.edge_silence
+        self._search = PathSearch([transcript_graph(words, edge_silence) for words in transcripts], tree, lens)
 
     def align(self, model: AcousticModel, feats: Sequence[Tensor]) -> list[Alignment | None]:
         """Return the best alignment of each utterance, None where there is none (fewer frames than states).

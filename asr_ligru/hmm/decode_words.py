@@ -71,12 +71,19 @@ class WordLoop:
         pronunciations: word and phones, a word as often as it has pronunciations.
         unigram: with a probability of each of these words.
         options: what is weighed.
+        edge_silence: probability that an utterance begins with silence, and that it ends with it.
     """
 
-    def __init__(self, pronunciations: Sequence[tuple[str, Phones]], unigram: Unigram, options: SearchOptions) -> None:
+    def __init__(
+        self,
+        pronunciations: Sequence[tuple[str, Phones]],
+        unigram: Unigram,
+        options: SearchOptions,
+        edge_silence: float = 0.5,
+    ) -> None:
         self._pronunciations, self._options = pronunciations, options
         weighed = [(phones, unigram.log_probs[word] + options.word_score) for word, phones in pronunciations]
-        self._graph = loop_graph(weighed, unigram.end)
+        self._graph = loop_graph(weighed, unigram.end, edge_silence)
 
     def decode(self, model: AcousticModel, feats: Sequence[Tensor]) -> list[Spoken | None]:
         """Return the best words of each utterance, None where there are fewer frames than states of a silence.

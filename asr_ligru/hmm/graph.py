@@ -53,44 +53,56 @@ class PhoneGraph:
         return nodes[0], nodes[-1]
 
 
-def transcript_graph(pronunciations: Sequence[Sequence[Phones]]) -> PhoneGraph:
+def transcript_graph(pronunciations: Sequence[Sequence[Phones]], edge_silence: float = 0.5) -> PhoneGraph:
     """Return the ways to say a transcript: any pronunciation of each word, silence or none around each.
 
     Args:
         pronunciations: of each word in turn; a node's word is the place in this sequence.
+        edge_silence: probability of silence at the beginning and at the end.
     """
     graph = PhoneGraph()
-    ends = _optional_silence(graph, [(START, 0.0)])
+    ends = _optional_silence(graph, [(START, 0.0)], edge_silence)
+    last = len(pronunciations) - 1
     for place, choices in enumerate(pronunciations):
         spoken = [graph.add_word(phones, place) for phones in choices]
         graph.arcs += [(end, first, cost) for end, cost in ends for first, _ in spoken]
-        ends = _optional_silence(graph, [(last, 0.0) for _, last in spoken])
+        ends = _optional_silence(graph, [(end, 0.0) for _, end in spoken], edge_silence if place == last else 0.5)
     graph.arcs += [(end, END, cost) for end, cost in ends if end != START]
     return graph
 
 
-def _optional_silence(graph: PhoneGraph, ends: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+def _optional_silence(
+    graph: PhoneGraph, ends: Sequence[tuple[int, float]], probability: float
+) -> list[tuple[int, float]]:
     silence = graph.add(SIL, NO_WORD)
-    graph.arcs += [(end, silence, cost + _HALF) for end, cost in ends]
-    return [*((end, cost + _HALF) for end, cost in ends), (silence, 0.0)]
+    into, past = _costs(probability)
+    graph.arcs += [(end, silence, cost + into) for end, cost in ends]
+    return [*((end, cost + past) for end, cost in ends), (silence, 0.0)]
 
 
-def loop_graph(words: Sequence[tuple[Phones, float]], end: float = 0.0) -> PhoneGraph:
+def _costs(probability: float) -> tuple[float, float]:
+    """Return the log-probabilities of silence and of none."""
+    return math.log(probability), math.log1p(-probability) if probability < 1 else -math.inf
+
+
+def loop_graph(words: Sequence[tuple[Phones, float]], end: float = 0.0, edge_silence: float = 0.5) -> PhoneGraph:
     """Return any sequence of words, silence or none around each.
 
     Args:
         words: phones and log-probability of each; a node's word is the place in this sequence.
         end: log-probability to end after a word.
+        edge_silence: probability of silence at the beginning and at the end.
     """
     graph = PhoneGraph()
-    silence = graph.add(SIL, NO_WORD)
+    silence, closing = graph.add(SIL, NO_WORD), graph.add(SIL, NO_WORD)
+    into, past = _costs(edge_silence)
     spoken = [(*graph.add_word(phones, place), cost) for place, (phones, cost) in enumerate(words)]
-    graph.arcs.append((START, silence, _HALF))
+    graph.arcs.append((START, silence, into))
     for first, last, cost in spoken:
-        graph.arcs += [(START, first, _HALF + cost), (silence, first, cost)]
-        graph.arcs += [(last, silence, _HALF), (last, END, _HALF + end)]
+        graph.arcs += [(START, first, past + cost), (silence, first, cost), (last, silence, _HALF)]
+        graph.arcs += [(last, closing, into + end), (last, END, past + end)]
     graph.joins.append(([(last, _HALF) for _, last, _ in spoken], [(first, cost) for first, _, cost in spoken]))
-    graph.arcs.append((silence, END, end))
+    graph.arcs += [(silence, END, end), (closing, END, 0.0)]
     return graph
 
 

@@ -110,12 +110,14 @@ def topology_json(topology: Topology) -> dict[str, Any]:
         "phones": list(topology.phones),
         "num_states": topology.num_states,
         "num_silence_states": topology.num_silence_states,
+        "edge_silence": topology.edge_silence,
     }
 
 
 def topology_of(values: Mapping[str, Any]) -> Topology:
     """Return the topology of JSON values."""
-    return Topology(tuple(values["phones"]), int(values["num_states"]), int(values["num_silence_states"]))
+    phones, edge_silence = tuple(values["phones"]), float(values["edge_silence"])
+    return Topology(phones, int(values["num_states"]), int(values["num_silence_states"]), edge_silence)
 
 
 def _pack_alignments(alignments: list[Alignment | None]) -> dict[str, Tensor]:

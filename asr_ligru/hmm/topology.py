@@ -22,16 +22,21 @@ class Topology:
         phones: names; number 0 is silence.
         num_states: states of a phone, >= 1.
         num_silence_states: states of silence, >= 1.
+        edge_silence: probability that an utterance begins with silence, and that it ends with it.
     """
 
     phones: tuple[str, ...]
     num_states: int = 3
     num_silence_states: int = 3
+    edge_silence: float = 0.5
 
     @classmethod
-    def of(cls, phones: Iterable[str], num_states: int = 3, num_silence_states: int = 3) -> Topology:
+    def of(
+        cls, phones: Iterable[str], num_states: int = 3, num_silence_states: int = 3, edge_silence: float = 0.5
+    ) -> Topology:
         """Return the topology of a lexicon's phones, silence put first."""
-        return cls((SILENCE, *sorted(set(phones) - {SILENCE})), num_states, num_silence_states)
+        names = (SILENCE, *sorted(set(phones) - {SILENCE}))
+        return cls(names, num_states, num_silence_states, edge_silence)
 
     def states_of(self, phone: int) -> int:
         """Return how many states a phone has."""

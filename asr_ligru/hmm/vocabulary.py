@@ -38,6 +38,7 @@ class Vocabulary:
         lexicon: pronunciations.
         phone_states: states of a phone.
         silence_states: states of silence.
+        edge_silence: probability that an utterance begins with silence, and that it ends with it.
 
     Attributes:
         lexicon: as given.
@@ -45,9 +46,11 @@ class Vocabulary:
         entries: (word, phones) as numbers, in the lexicon's order.
     """
 
-    def __init__(self, lexicon: Lexicon, phone_states: int = 3, silence_states: int = 3) -> None:
+    def __init__(
+        self, lexicon: Lexicon, phone_states: int = 3, silence_states: int = 3, edge_silence: float = 0.5
+    ) -> None:
         self.lexicon = lexicon
-        self.topology = Topology.of(lexicon.phones, phone_states, silence_states)
+        self.topology = Topology.of(lexicon.phones, phone_states, silence_states, edge_silence)
         numbers = {phone: i for i, phone in enumerate(self.topology.phones)}
         self.entries = [(word, tuple(numbers[phone] for phone in phones)) for word, phones in lexicon]
         self._choices: dict[str, list[Phones]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import pytest
 import torch
 
 from asr_ligru.hmm.graph import StateGraph, expand, loop_graph, transcript_graph
@@ -79,3 +80,14 @@ def test_viterbi_fewer_frames_than_states_scores_minus_infinity() -> None:
     scores = torch.zeros(3, len(graph), dtype=torch.float64)
     paths = viterbi(Trellis([graph]), Transitions.initial(TREE.num_pdfs), scores, torch.arange(len(graph)), [3], SCALE)
     assert paths.scores.tolist() == [-math.inf]
+
+
+@pytest.mark.parametrize("word_loop", [False, True])
+def test_viterbi_certain_edge_silence_is_always_there(word_loop: bool) -> None:
+    phones = loop_graph([((1, 2), 0.0)], edge_silence=1.0) if word_loop else transcript_graph([[(1, 2)]], 1.0)
+    graph = expand(phones, TREE)
+    scores = torch.where(graph.pdfs == 0, -100.0, 0.0).double().expand(9, -1)  # silence does not fit at all
+    paths = viterbi(Trellis([graph]), Transitions.initial(TREE.num_pdfs), scores, torch.arange(len(graph)), [9], SCALE)
+    pdfs = graph.pdfs[paths.states[0]].tolist()
+    assert [pdfs[0], pdfs[-1]] == [0, 0]
+    assert 0 not in pdfs[1:-1]
