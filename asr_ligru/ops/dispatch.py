@@ -133,7 +133,7 @@ def refusal(backend: str, cell: str, device: str, dtype: torch.dtype, hidden_siz
     if backend == "cpu":
         return fused_cpu.refusal()
     if backend == "triton":
-        return fused_triton.refusal(dtype, hidden_size)
+        return fused_triton.refusal(cell, dtype, hidden_size)
     return ""
 
 

@@ -102,7 +102,7 @@ def test_refusal_triton_of_other_cell_names_it() -> None:
 
 
 def test_recurrence_triton_is_first_choice_on_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused_triton, "refusal", lambda dtype, hidden_size: "")
+    monkeypatch.setattr(fused_triton, "refusal", lambda *_: "")
     assert dispatch._choose("ligru", "auto", "cuda", torch.float32, 5) == "triton"
     assert dispatch._choose("gru_bn", "auto", "cuda", torch.float32, 5) == "stepped"
 

@@ -33,11 +33,15 @@ def compile_all(cases: list[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def most_stack_bytes(case: str) -> int:
+    """Return the stated bound: 4 registers of an SLi-GRU in float32, none elsewhere."""
+    return 16 if case.startswith("sligru,float32") else 0
+
+
 def assert_fit(cases: list[str]) -> None:
     found = compile_all(cases)
-    assert [x["case"] for x in found] == [case for case in cases for _ in ("forward", "backward")]
-    assert {x["kernel"] for x in found} == {"forward", "backward"}
-    spilled = [x for x in found if x["stack"] > 0]
+    assert {(x["case"], x["kernel"]) for x in found} == set(product(cases, ("forward", "backward")))
+    spilled = [x for x in found if x["stack"] > most_stack_bytes(x["case"])]
     too_large = [x for x in found if x["shared"] > MOST_SHARED_BYTES[int(x["case"].rpartition(",")[2])]]
     assert (spilled, too_large) == ([], [])
 

@@ -103,6 +103,22 @@ def test_kernel_without_gradients_same_bits(cell: str) -> None:
     assert torch.equal(run(wx, u, h0, mask), run(wx.requires_grad_(), u, h0, mask))
 
 
+def test_kernel_any_strides_equal_contiguous() -> None:
+    wx, u, h0, mask = Case("ligru", own=2, batch_size=2, num_frames=2, dtype=torch.float32).inputs()
+    stored = [x.permute(*reversed(range(x.dim()))).contiguous().permute(*reversed(range(x.dim()))) for x in (wx, u, h0)]
+    expected = with_gradients(lambda *x: recurrence("ligru", "triton")(*x, mask), (wx, u, h0))
+    got = with_gradients(lambda *x: recurrence("ligru", "triton")(*x, mask), stored)
+    assert_all_close(got, expected, NAMES)
+
+
+def test_kernel_no_frames_gives_no_states_and_zero_gradients() -> None:
+    wx, u, h0, _ = Case("ligru", batch_size=2, num_frames=0, dtype=torch.float32).inputs()
+    h, d_wx, d_u, d_h0 = with_gradients(recurrence("ligru", "triton"), (wx, u, h0))
+    assert (h.shape, d_wx.shape) == ((2, 2, 0, 5), wx.shape)
+    assert not d_u.any()
+    assert not d_h0.any()
+
+
 def test_kernel_nan_in_one_row_stays_in_it() -> None:
     wx, u, h0, mask = Case("ligru", batch_size=3, num_frames=3, dtype=torch.float32).inputs()
     expected = recurrence("ligru", "triton")(wx, u, h0, mask)

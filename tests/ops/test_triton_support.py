@@ -27,44 +27,51 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 @pytest.mark.usefixtures("gpu")
 @pytest.mark.parametrize("hidden_size", [1, 64, 550, 1024])
 def test_refusal_usual_gpu_is_empty(hidden_size: int) -> None:
-    assert fused_triton.refusal(torch.float32, hidden_size) == ""
+    assert fused_triton.refusal("ligru", torch.float32, hidden_size) == ""
 
 
 @pytest.mark.usefixtures("gpu")
 def test_refusal_float64_says_so() -> None:
-    assert "carry their state in float32, this is torch.float64" in fused_triton.refusal(torch.float64, 5)
+    assert "carry their state in float32, this is torch.float64" in fused_triton.refusal("ligru", torch.float64, 5)
 
 
 @pytest.mark.usefixtures("gpu")
 def test_refusal_too_many_units_says_so() -> None:
-    assert "weights of 9000 units do not fit" in fused_triton.refusal(torch.float32, 9000)
+    assert "weights of 9000 units do not fit" in fused_triton.refusal("ligru", torch.float32, 9000)
+
+
+@pytest.mark.parametrize("cell", ["ligru", "sligru"])
+def test_refusal_too_few_multiprocessors_is_for_sligru_only(gpu: SimpleNamespace, cell: str) -> None:
+    gpu.multi_processor_count = 20
+    reason = fused_triton.refusal(cell, torch.float32, 550)
+    assert reason == ("an SLi-GRU of 550 units needs 35 multiprocessors at the same time" if cell == "sligru" else "")
 
 
 @pytest.mark.usefixtures("gpu")
 def test_refusal_old_gpu_names_its_capability(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))
-    assert "need compute capability 8.0, this GPU has 7.5" in fused_triton.refusal(torch.float32, 5)
+    assert "need compute capability 8.0, this GPU has 7.5" in fused_triton.refusal("ligru", torch.float32, 5)
 
 
 @pytest.mark.usefixtures("gpu")
 def test_refusal_rocm_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.version, "hip", "6.4")
-    assert "AMD" in fused_triton.refusal(torch.float32, 5)
+    assert "AMD" in fused_triton.refusal("ligru", torch.float32, 5)
 
 
 @pytest.mark.usefixtures("gpu")
 def test_refusal_without_cuda_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert fused_triton.refusal(torch.float32, 5) == "torch sees no CUDA device"
+    assert fused_triton.refusal("ligru", torch.float32, 5) == "torch sees no CUDA device"
 
 
 def test_refusal_without_triton_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(support.importlib.util, "find_spec", lambda name: None)
-    assert fused_triton.refusal(torch.float32, 5) == "triton is not installed"
+    assert fused_triton.refusal("ligru", torch.float32, 5) == "triton is not installed"
 
 
 def test_choice_of_triton_that_cannot_run_is_an_error_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused_triton, "refusal", lambda dtype, hidden_size: "triton is not installed")
+    monkeypatch.setattr(fused_triton, "refusal", lambda *_: "triton is not installed")
     with pytest.raises(ConfigError, match=r"cell\.backend=triton cannot run ligru: triton is not installed"):
         dispatch._choose("ligru", "triton", "cuda", torch.float32, 7)
 

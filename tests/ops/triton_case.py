@@ -20,6 +20,8 @@ def why_not_interpreted() -> str:
         return why_not_here()
     if os.environ.get("TRITON_INTERPRET") != "1":
         return "kernels are compiled for the GPU that is here"
+    if not importlib.util.find_spec("numpy"):
+        return "triton's interpreter needs numpy"
     if _version("triton") < (3, 7) and _version("numpy") >= (2, 4):
         return "the interpreter of triton 3.6 needs numpy before 2.4"
     return ""

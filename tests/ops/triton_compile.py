@@ -42,13 +42,14 @@ def source(kernel: Any, arguments: dict[str, Any]) -> ASTSource:
     constants, types, aligned = {}, {}, {}
     for place, parameter in enumerate(kernel.params):
         name, value = parameter.name, arguments[parameter.name]
-        if parameter.is_constexpr or value is None or (isinstance(value, int) and value == 1):
+        one = isinstance(value, int) and value == 1 and not parameter.do_not_specialize
+        if parameter.is_constexpr or value is None or one:
             types[name], constants[name] = "constexpr", value
         elif isinstance(value, Tensor):
             types[name] = TYPES[value.dtype]
         else:
             types[name] = "fp32" if isinstance(value, float) else "i32"
-        if isinstance(value, Tensor) or (types[name] == "i32" and value % 16 == 0):
+        if isinstance(value, Tensor) or (types[name] == "i32" and value % 16 == 0 and not parameter.do_not_specialize):
             aligned[place,] = [["tt.divisibility", 16]]
     return ASTSource(fn=kernel, signature=types, constexprs=constants, attrs=aligned)
 

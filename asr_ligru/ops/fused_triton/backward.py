@@ -7,6 +7,7 @@ import triton.language as tl
 
 from asr_ligru.ops.fused_triton.cells import derivatives
 from asr_ligru.ops.fused_triton.tiles import (
+    CHANGING,
     COUNTER_STRIDE,
     arrive,
     dropout,
@@ -22,7 +23,7 @@ from asr_ligru.ops.fused_triton.tiles import (
 )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=CHANGING)
 def backward(
     wx: tl.tensor,  # as in forward; SLi-GRU only
     wx_directions: tl.tensor,

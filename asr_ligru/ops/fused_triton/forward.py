@@ -7,6 +7,7 @@ import triton.language as tl
 
 from asr_ligru.ops.fused_triton.cells import advance
 from asr_ligru.ops.fused_triton.tiles import (
+    CHANGING,
     COUNTER_STRIDE,
     arrive,
     dropout,
@@ -21,7 +22,7 @@ from asr_ligru.ops.fused_triton.tiles import (
 )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=CHANGING)
 def forward(
     wx: tl.tensor,  # (frames, D or 1, 2H)
     wx_directions: tl.tensor,  # D or 1

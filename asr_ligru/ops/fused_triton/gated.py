@@ -30,7 +30,7 @@ def gated_recurrence(cell: str, wx: Tensor, u: Tensor, h0: Tensor, mask: Tensor 
     sequences = Sequences(start, torch.full_like(start, steps), steps, reverse=False)
     by_frame = wx.flatten(1, 2).transpose(0, 1)  # (B*T, D, 2H)
     h = _run(cell, by_frame, u, h0, mask, sequences, eps)
-    return h.transpose(0, 1).view(-1, batch, steps, h.shape[2])
+    return h.transpose(0, 1).view(len(wx), batch, steps, h.shape[2])
 
 
 def packed_recurrence(

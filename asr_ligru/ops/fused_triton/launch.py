@@ -60,11 +60,12 @@ class Launch:
         self.rows = directions * self.batch // own
         found = plan(self.rows, own, self.hidden, u.dtype, Device.of(u.device), parts)
         assert found is not None, "ask refusal() first"
+        assert found.together or cell != "sligru", "ask refusal() first"
         self.plan = found
         self.groups = -(-self.rows // self.plan.rows)
         width, rows = self.plan.width, self.groups * self.plan.rows
         self.weights = u.new_zeros(own, 2, width, width)
-        blocks = u.view(own, 2, self.hidden, self.hidden)
+        blocks = u.reshape(own, 2, self.hidden, self.hidden)
         self.weights[..., : self.hidden, : self.hidden] = blocks.mT if parts == 1 else blocks
         self.state = u.new_zeros(own, rows, width, dtype=torch.float32)
         self.exchange = u.new_zeros(2, parts, own, rows, width)
@@ -90,6 +91,8 @@ class Launch:
         self._run(backward, frames, d_h=self.state, **tensors)
 
     def _run(self, kernel: Any, frames: range, **tensors: Any) -> None:
+        if not frames:
+            return
         arguments = {**self._arguments(), **tensors}
         groups, together = len(self.weights) * self.groups, self.plan.together
         device = self.weights.device

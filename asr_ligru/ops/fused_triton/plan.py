@@ -78,7 +78,7 @@ class Plan:
 
 
 def plan(rows: int, own: int, hidden_size: int, dtype: torch.dtype, device: Device, parts: int) -> Plan | None:
-    """Choose the tiles that take the least time by a rough count of cycles.
+    """Choose the tiles that take the least time by a rough count of cycles, of those that one launch can take if any.
 
     Args:
         rows: that share a recurrent matrix.
@@ -91,15 +91,18 @@ def plan(rows: int, own: int, hidden_size: int, dtype: torch.dtype, device: Devi
     Returns:
         The plan, or None where the recurrent weights of no tile fit into shared memory.
     """
-    shapes = ((16, 16), (32, 16), (16, 32), (32, 32)) if dtype.itemsize < 4 else ((8, 8), (16, 8), (16, 16))
+    # Without tensor cores a thread holds its part of a chunk in registers: shallow chunks, or they spill.
+    half = dtype.itemsize < 4
+    shapes = ((16, 16), (32, 16), (16, 32), (32, 32)) if half else ((8, 8), (16, 8), (16, 16))
+    depths = (16, 32, 64, 128) if half else (16,)
     found: list[tuple[float, Plan]] = []
     for height, units in shapes:
         tiles = -(-hidden_size // units)
         together = device.programs // tiles
         groups = own * -(-rows // height)
         launches = -(-groups // together) if together else 2.0 * groups * tiles / device.programs
-        for depth in (16, 32, 64, 128):
+        for depth in depths:
             candidate = Plan(height, units, tiles, depth, -(-hidden_size // (WARPS * depth)), together)
             if candidate.shared_bytes(dtype, parts) <= device.shared_bytes:
                 found.append((launches * candidate.cycles(dtype, parts), candidate))
-    return min(found, key=lambda pair: pair[0])[1] if found else None
+    return min(found, key=lambda pair: (pair[1].together == 0, pair[0]))[1] if found else None

@@ -11,10 +11,11 @@ from asr_ligru.ops.fused_triton.plan import Device, plan
 MIN_CAPABILITY = (8, 0)
 
 
-def refusal(dtype: torch.dtype, hidden_size: int) -> str:
+def refusal(cell: str, dtype: torch.dtype, hidden_size: int) -> str:
     """Say why the kernels cannot run on the current GPU.
 
     Args:
+        cell: name of the cell.
         dtype: of the state.
         hidden_size: H.
 
@@ -32,8 +33,11 @@ def refusal(dtype: torch.dtype, hidden_size: int) -> str:
     capability = torch.cuda.get_device_capability()
     if capability < MIN_CAPABILITY:
         return f"the triton kernels need compute capability 8.0, this GPU has {'.'.join(map(str, capability))}"
-    if plan(1, 1, hidden_size, torch.float32, Device.of(torch.device("cuda")), parts=2) is None:
+    tiles = plan(1, 1, hidden_size, torch.float32, Device.of(torch.device("cuda")), parts=2)
+    if tiles is None:
         return f"the recurrent weights of {hidden_size} units do not fit into this GPU's shared memory"
+    if cell == "sligru" and tiles.together == 0:
+        return f"an SLi-GRU of {hidden_size} units needs {tiles.tiles} multiprocessors at the same time"
     return ""
 
 

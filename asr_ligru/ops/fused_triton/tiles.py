@@ -2,9 +2,8 @@
 
 A program owns a tile: ROWS rows (a row is one direction of one utterance) by UNITS hidden units. Its share of the
 recurrent weights stays on chip; what other programs have to know of a tile goes through the exchange buffer once a
-frame.
-The product is split along its K dimension over the warps: tensors have a leading SPLIT dimension, one slice a warp, so
-that no warp waits for a chain of K products.
+frame. The product is split along its K dimension over the warps: tensors have a leading SPLIT dimension, one slice a
+warp, so that no warp waits for a chain of K products.
 """
 
 from __future__ import annotations
@@ -13,6 +12,9 @@ import triton
 import triton.language as tl
 
 from asr_ligru.ops.fused_triton.plan import WARPS
+
+# Arguments whose value is no reason to compile a kernel again.
+CHANGING = ["first_group", "batch", "t0", "t1", "patience"]
 
 COUNTER_STRIDE = tl.constexpr(32)  # int32 from one counter to the next, which so is in another cache line
 SPLIT = tl.constexpr(WARPS)  # slices of K, one for each warp
@@ -43,9 +45,9 @@ def row_table(
     direction, utterance = row // batch, row % batch
     length = tl.load(lens + utterance, mask=there, other=0).to(tl.int32)
     first = tl.load(start + utterance)
-    step = tl.where(there, 1, 1)
+    step = 1 + 0 * direction
     if REVERSED:
-        step = tl.where(direction == 1, -1, 1)
+        step = 1 - 2 * direction
         first = tl.where(direction == 1, first + length - 1, first)
     return row, direction, first, step, length, matrix, own * groups * ROWS
 
