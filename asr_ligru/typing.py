@@ -37,7 +37,7 @@ class BadUtterance:
 
     Attributes:
         utt_id: its id.
-        stage: where it was found out ("prepare", "audio", "text", "length").
+        stage: where it was found out ("prepare", "audio", "text", "length", "align").
         reason: one line.
         path: its audio file.
     """
