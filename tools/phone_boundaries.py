@@ -1,6 +1,6 @@
 """How many phone boundaries an alignment finds within 20 ms of the synthesiser's own, on the demo corpus.
 
-    asr-ligru fmllr train data/demo exp/demo_fmllr
+    asr-ligru fmllr train data/demo exp/demo_fmllr --set edge_silence=1
     asr-ligru fmllr align exp/demo_fmllr data/demo/dev.jsonl exp/demo_times
     python tools/phone_boundaries.py exp/demo_times/phones.ctm data/demo/dev.times.jsonl
 
