@@ -81,7 +81,7 @@ class Hypothesis:
         utt_id: the id of the utterance.
         text: the words; empty when nothing was recognised or decoding failed.
         score: natural-log score of the best path, summed over frames.
-        status: "ok", or why there is no text ("bad_audio", "too_short", "oom").
+        status: "ok", or why there is no text, in words.
     """
 
     utt_id: str
