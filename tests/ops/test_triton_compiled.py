@@ -21,6 +21,7 @@ SCRIPT = Path(__file__).parent / "triton_compile.py"
 # Every cell, architecture, size and type once, in few kernels; the full product is a slow test.
 FEW = ["ligru,bfloat16,1024,90", "sligru,bfloat16,550,90", "libru_arith,float32,300,80", "libru_geo,float16,64,80"]
 ALL = [",".join(case) for case in product(CELLS, ("bfloat16", "float32"), ("64", "300", "550", "1024"), ("80", "90"))]
+ALL.remove("sligru,float32,1024,80")  # refused there: its 128 programs do not run at the same time
 
 
 def compile_all(cases: list[str]) -> list[dict[str, Any]]:
