@@ -14,7 +14,7 @@ from asr_ligru.score.markup import Markup, element, html_table
 from asr_ligru.score.published import Published
 from asr_ligru.score.report import Report, Section
 from asr_ligru.score.rows import Row
-from asr_ligru.score.runs import Run, flat_config, read_metrics
+from asr_ligru.score.runs import Run, read_metrics, settings
 from asr_ligru.score.style import STYLE
 from asr_ligru.score.tables import Table
 from asr_ligru.score.wer import Counts
@@ -147,7 +147,7 @@ def _bars(row: Row) -> tuple[tuple[float, float], ...]:
 
 def _settings(rows: Sequence[Row]) -> Markup:
     """Return the settings in which the rows differ, a row's name above each column."""
-    flat = [flat_config(row.runs[0].config) for row in rows]
+    flat = [settings(row.runs[0]) for row in rows]
     keys = sorted({key for one in flat for key in one if key not in _NOT_A_SETTING})
     table_rows = []
     for key in keys:

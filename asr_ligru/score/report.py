@@ -12,7 +12,7 @@ from asr_ligru.errors import ConfigError
 from asr_ligru.registry import nearest
 from asr_ligru.score.published import Published, read_published
 from asr_ligru.score.rows import Row, compare
-from asr_ligru.score.runs import Run, find_runs, flat_config
+from asr_ligru.score.runs import Run, find_runs, settings
 from asr_ligru.score.wer import rate_name
 
 K = TypeVar("K", bound=Hashable)
@@ -134,8 +134,7 @@ def _test_set(run: Run) -> tuple[str, str, str, int]:
 
 
 def _settings(run: Run) -> dict[str, str]:
-    flat = flat_config(run.config)
-    return {key: str(value) for key, value in flat.items() if key not in _NOT_THE_SYSTEM}
+    return {key: str(value) for key, value in settings(run).items() if key not in _NOT_THE_SYSTEM}
 
 
 def _system(run: Run) -> tuple[object, ...]:
@@ -150,10 +149,10 @@ def _system(run: Run) -> tuple[object, ...]:
 
 def _with_differences(rows: Sequence[Row]) -> list[Row]:
     """Name, for rows with the same labels, the settings in which they differ."""
-    settings = [_settings(row.runs[0]) for row in rows]
+    each = [_settings(row.runs[0]) for row in rows]
     named = []
-    for row, own in zip(rows, settings, strict=True):
-        alike = [other for one, other in zip(rows, settings, strict=True) if one.labels == row.labels]
+    for row, own in zip(rows, each, strict=True):
+        alike = [other for one, other in zip(rows, each, strict=True) if one.labels == row.labels]
         keys = [key for key in own if any(other.get(key) != own[key] for other in alike)]
         named.append(replace(row, differs=" ".join(f"{key}={own[key]}" for key in sorted(keys))))
     return named

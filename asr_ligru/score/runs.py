@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from asr_ligru.config import Config, as_dict
 from asr_ligru.errors import DataError
 from asr_ligru.safety import printable, read_json
 from asr_ligru.score.wer import FORMAT, Counts
@@ -174,6 +175,11 @@ def flat_config(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in config.items():
         flat |= flat_config(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat
+
+
+def settings(run: Run) -> dict[str, Any]:
+    """Return a run's configuration by dotted keys; a key that came after it was trained has its default."""
+    return flat_config(as_dict(Config())) | flat_config(run.config)
 
 
 def _scored(folder: Path, config: Mapping[str, Any], facts: Facts) -> Run:

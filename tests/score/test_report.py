@@ -244,3 +244,12 @@ def test_build_report_another_recipe_name_is_no_other_system(make_run: Callable[
         config = json.loads((run / "config.json").read_text(encoding="utf-8")) | {"run_name": f"try{seed}"}
         (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
     assert [row.seeds for row in only_rows(tmp_path)] == [[1, 2]]
+
+
+def test_build_report_setting_that_came_later_had_its_default(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    make_run(seed=1)
+    older = make_run(seed=2)
+    config = json.loads((older / "config.json").read_text(encoding="utf-8"))
+    del config["hmm"], config["train"]["epochs"]
+    (older / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert [row.differs for row in only_rows(tmp_path)] == ["train.epochs=60", "train.epochs=10"]
