@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from asr_ligru.decode.result import Result, TimedWord
+from asr_ligru.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -16,29 +20,82 @@ class BestPath:
         tokens: what it emits.
         score: natural-log probability of the path, summed over frames.
         confidences: of each token, its highest probability over the frames that emit it.
+        spans: of each token, the first frame that emits it and the frame after the last.
     """
 
     tokens: list[int]
     score: float
     confidences: list[float]
+    spans: list[tuple[int, int]]
 
 
-def best_paths(log_probs: Tensor, log_prob_lens: Tensor, blank_id: int = 0) -> list[BestPath]:
+def best_paths(
+    log_probs: Tensor, log_prob_lens: Tensor, blank_id: int = 0, *, temperature: float = 1.0
+) -> list[BestPath]:
     """Decode a batch.
 
     Args:
         log_probs: (B, T', V) natural log.
         log_prob_lens: (B,) frames.
         blank_id: the blank's id.
+        temperature: what the log probabilities are divided by for confidences, > 0; tokens and score stay.
 
     Returns:
         B paths.
     """
     scores, best = log_probs.max(dim=-1)
-    paths = []
-    for row_scores, row, length in zip(scores.cpu(), best.cpu(), log_prob_lens.tolist(), strict=True):
-        merged, part = torch.unique_consecutive(row[:length], return_inverse=True)
-        peaks = torch.zeros(len(merged)).scatter_reduce(0, part, row_scores[:length].float().exp(), "amax")
-        emitted = merged != blank_id
-        paths.append(BestPath(merged[emitted].tolist(), float(row_scores[:length].sum()), peaks[emitted].tolist()))
-    return paths
+    sure = scores if temperature == 1.0 else scores / temperature - (log_probs / temperature).logsumexp(dim=-1)
+    rows = zip(scores.cpu(), sure.float().exp().cpu(), best.cpu(), log_prob_lens.tolist(), strict=True)
+    return [_path(row_scores[:n], row_sure[:n], row[:n], blank_id) for row_scores, row_sure, row, n in rows]
+
+
+def _path(scores: Tensor, sure: Tensor, best: Tensor, blank_id: int) -> BestPath:
+    merged, part, counts = torch.unique_consecutive(best, return_inverse=True, return_counts=True)
+    peaks = torch.zeros(len(merged)).scatter_reduce(0, part, sure, "amax")
+    emitted = merged != blank_id
+    ends = counts.cumsum(0)
+    spans = torch.stack([ends - counts, ends], dim=1)[emitted]
+    return BestPath(
+        merged[emitted].tolist(),
+        float(scores.sum()),
+        peaks[emitted].tolist(),
+        [(start, end) for start, end in spans.tolist()],
+    )
+
+
+class GreedyDecoder:
+    """Read the best path as words.
+
+    Args:
+        tokenizer: the output units.
+        temperature: what makes confidences as high as the model is right, > 0; see ``train.calibration``.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, temperature: float = 1.0) -> None:
+        self._tokenizer = tokenizer
+        self._temperature = temperature
+
+    def __call__(self, log_probs: Tensor, log_prob_lens: Tensor, n_best: int = 1) -> list[Result]:
+        """Decode a batch; see ``decode.result.Decoder``."""
+        return [self._result(path) for path in best_paths(log_probs, log_prob_lens, temperature=self._temperature)]
+
+    def _result(self, path: BestPath) -> Result:
+        words = timed_words(self._tokenizer, path)
+        text = " ".join(word.text for word in words)
+        return Result(text, path.score, words, ((text, path.score),))
+
+
+def timed_words(tokenizer: Tokenizer, path: BestPath) -> tuple[TimedWord, ...]:
+    """Return the words of a path; each lasts from its first token's first frame to its last one's end.
+
+    A word's confidence is the product of its tokens'.
+    """
+    return tuple(
+        TimedWord(
+            word.text,
+            path.spans[word.start][0],
+            path.spans[word.end - 1][1],
+            math.prod(path.confidences[word.start : word.end]),
+        )
+        for word in tokenizer.words(path.tokens)
+    )

@@ -11,7 +11,8 @@ from torch import Tensor
 from asr_ligru.config import CorpusConfig
 from asr_ligru.data import audio
 from asr_ligru.data.batching import BatchPlan
-from asr_ligru.decode.greedy import best_paths
+from asr_ligru.decode.greedy import GreedyDecoder
+from asr_ligru.decode.result import Decoder, Result
 from asr_ligru.errors import DataError
 from asr_ligru.models.load import LoadedModel
 from asr_ligru.typing import Hypothesis, Utterance
@@ -39,6 +40,7 @@ def decode_utterances(
     model: LoadedModel,
     utterances: Sequence[Utterance],
     *,
+    decoder: Decoder | None = None,
     reading: CorpusConfig | None = None,
     batch_frames: int = 24000,
     tick: Callable[[], object] = lambda: None,
@@ -48,6 +50,7 @@ def decode_utterances(
     Args:
         model: what decodes.
         utterances: what to decode.
+        decoder: from log probabilities to words; greedy by default.
         reading: how audio is opened; by default as in the model's training.
         batch_frames: most frames in a padded batch.
         tick: called after each utterance, for a progress bar.
@@ -55,6 +58,7 @@ def decode_utterances(
     Returns:
         Hypotheses in the order of ``utterances``, and the time it took.
     """
+    decoder = decoder or GreedyDecoder(model.tokenizer)
     timing = Timing()
     started = time.monotonic()
     hyps: dict[int, Hypothesis] = {}
@@ -72,17 +76,17 @@ def decode_utterances(
     plan = BatchPlan(batch_frames, max_batch_size=64)
     for batch in plan.batches([len(feats[i]) for i in order], epoch=0):
         members = [order[i] for i in batch]
-        for index, (text, score) in zip(members, decode_feats(model, [feats[i] for i in members]), strict=True):
-            hyps[index] = Hypothesis(utterances[index].utt_id, text, score)
+        results = decode_feats(model, [feats[i] for i in members], decoder)
+        for index, result in zip(members, results, strict=True):
+            hyps[index] = Hypothesis(utterances[index].utt_id, result.text, result.score)
             tick()
     timing.wall_s = time.monotonic() - started
     return [hyps[i] for i in range(len(utterances))], timing
 
 
-def decode_feats(model: LoadedModel, feats: Sequence[Tensor]) -> list[tuple[str, float]]:
-    """Return text and score of each of B feature matrices (T, F)."""
-    paths = best_paths(*model.log_probs(feats))
-    return [(model.tokenizer.decode(path.tokens), path.score) for path in paths]
+def decode_feats(model: LoadedModel, feats: Sequence[Tensor], decoder: Decoder, n_best: int = 1) -> list[Result]:
+    """Return the reading of each of B feature matrices (T, F), and up to ``n_best`` - 1 others."""
+    return decoder(*model.log_probs(feats), n_best)
 
 
 def _read(model: LoadedModel, utterance: Utterance, reading: CorpusConfig) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from asr_ligru.config import Config, build
 from asr_ligru.errors import DataError
+from asr_ligru.features.framing import Framing
 from asr_ligru.features.frontend import Frontend
 from asr_ligru.hmm.frontend import make_frontend
 from asr_ligru.models.build import build_model
@@ -34,6 +35,12 @@ class LoadedModel:
     network: CtcModel
     tokenizer: Tokenizer
     frontend: Frontend
+
+    @property
+    def frame_s(self) -> float:
+        """Return the seconds from one frame of the network's output to the next."""
+        features = self.config.features
+        return Framing.of(features).shift * self.config.model.stack_frames / features.sample_rate_hz
 
     def feats(self, wav: Tensor, speaker: str = "") -> Tensor:
         """Return the network's input (T, F) for audio.

@@ -10,7 +10,7 @@ from asr_ligru.config import TokensConfig
 from asr_ligru.errors import ConfigError, DataError
 from asr_ligru.safety import printable
 from asr_ligru.text.lexicon import Lexicon, Pronunciation
-from asr_ligru.text.units import TOKENIZERS, UNK, Tokenizer, head_tokens, words_of
+from asr_ligru.text.units import TOKENIZERS, UNK, Spelled, Tokenizer, head_tokens, words_of
 
 BOUNDARY = "|"  # the token between the phones of two words
 
@@ -59,27 +59,29 @@ class PhoneTokenizer(Tokenizer):
         """Return the phones, separated by single spaces, boundaries left out."""
         return " ".join(self.tokens[i] for i in ids if self.tokens[i] != BOUNDARY)
 
-    def decode(self, ids: Sequence[int]) -> str:
+    def words(self, ids: Sequence[int]) -> list[Spelled]:
         """Return the words of the stretches between boundaries, as the class describes."""
-        stretch: list[str] = []
-        words: list[str] = []
-        for token in (*(self.tokens[i] for i in ids), BOUNDARY):
-            if token != BOUNDARY:
-                stretch.append(token)
-            elif stretch:
-                words += self._segment(tuple(stretch))
-                stretch = []
-        return " ".join(words)
+        first = 0
+        words: list[Spelled] = []
+        tokens = [self.tokens[i] for i in ids]
+        for n, token in enumerate((*tokens, BOUNDARY)):
+            if token == BOUNDARY:
+                words += [
+                    Spelled(text, first + start, first + end)
+                    for text, start, end in self._segment(tuple(tokens[first:n]))
+                ]
+                first = n + 1
+        return words
 
-    def _segment(self, phones: Pronunciation) -> list[str]:
-        words: list[str] = []
+    def _segment(self, phones: Pronunciation) -> list[Spelled]:
+        words: list[Spelled] = []
         start = 0
         while start < len(phones):
             ends = range(min(len(phones), start + self._longest), start, -1)
             end = next((e for e in ends if phones[start:e] in self._words), None)
             if end is None:
-                return [UNK] if phones == (UNK,) else ["-".join(phones)]
-            words.append(self._words[phones[start:end]])
+                return [Spelled(UNK if phones == (UNK,) else "-".join(phones), 0, len(phones))]
+            words.append(Spelled(self._words[phones[start:end]], start, end))
             start = end
         return words
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import sentencepiece
@@ -18,7 +19,17 @@ from asr_ligru.errors import ConfigError, DataError
 from asr_ligru.safety import printable
 from asr_ligru.text.lexicon import Lexicon
 from asr_ligru.text.phones import PhoneTokenizer
-from asr_ligru.text.units import BLANK, TOKENIZERS, UNK, CharTokenizer, Encoded, Tokenizer, WordTokenizer, words_of
+from asr_ligru.text.units import (
+    BLANK,
+    TOKENIZERS,
+    UNK,
+    CharTokenizer,
+    Encoded,
+    Spelled,
+    Tokenizer,
+    WordTokenizer,
+    words_of,
+)
 
 __all__ = [
     "BpeTokenizer",
@@ -87,9 +98,15 @@ class BpeTokenizer(Tokenizer):
         ids: list[int] = self._processor.encode(text)
         return ids
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """Join the pieces to words separated by single spaces."""
-        return " ".join(words_of(self._processor.decode(list(ids))))
+    def words(self, ids: Sequence[int]) -> list[Spelled]:
+        """Join the pieces up to the next one that begins a word."""
+        tokens = [self.tokens[i] for i in ids]
+        starts = [n for n, token in enumerate(tokens) if n == 0 or token.startswith(_SPACE)]
+        found = [
+            Spelled("".join(tokens[start:end]).replace(_SPACE, ""), start, end)
+            for start, end in pairwise([*starts, len(tokens)])
+        ]
+        return [word for word in found if word.text]
 
     def files(self) -> dict[str, bytes]:
         """Return tokenizer.json, whose tokens are for people to read, and spm.model."""

@@ -7,8 +7,9 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from asr_ligru.config import TokensConfig
 from asr_ligru.errors import DataError
@@ -36,6 +37,14 @@ class Encoded:
 
     tokens: dict[str, list[int]]
     unknown: Counter[str]
+
+
+class Spelled(NamedTuple):
+    """A word and where the ids that spell it stand in a sequence: from ``start`` to before ``end``."""
+
+    text: str
+    start: int
+    end: int
 
 
 class Tokenizer(ABC):
@@ -71,8 +80,12 @@ class Tokenizer(ABC):
         """Return the ids; what is unknown is dropped or becomes UNK."""
 
     @abstractmethod
+    def words(self, ids: Sequence[int]) -> list[Spelled]:
+        """Return the words that ids spell after CTC collapsing (no blanks), in order."""
+
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the words, separated by single spaces, of ids after CTC collapsing (no blanks)."""
+        """Return the same words as a text, separated by single spaces."""
+        return " ".join(word.text for word in self.words(ids))
 
     def encode(self, text: str) -> list[int]:
         """Return the target ids of one normalised transcript, each in [1, vocab_size).
@@ -219,9 +232,12 @@ class CharTokenizer(TableTokenizer):
             text = "".join(char for char in text if char in self._table)
         return super()._encode(text)
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """Join the characters; repeated, leading and trailing spaces fall away."""
-        return " ".join(words_of("".join(self.tokens[i] for i in ids)))
+    def words(self, ids: Sequence[int]) -> list[Spelled]:
+        """Join the characters between spaces; repeated, leading and trailing spaces fall away."""
+        tokens = [self.tokens[i] for i in ids]
+        stretches = (list(stretch) for _, stretch in groupby(range(len(tokens)), key=lambda n: tokens[n] == " "))
+        found = (Spelled("".join(tokens[s[0] : s[-1] + 1]), s[0], s[-1] + 1) for s in stretches)
+        return [word for word in found if tokens[word.start] != " "]
 
 
 @TOKENIZERS.register("word")
@@ -234,6 +250,6 @@ class WordTokenizer(TableTokenizer):
     def _items(self, text: str) -> list[str]:
         return words_of(text)
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """Join the words with single spaces."""
-        return " ".join(self.tokens[i] for i in ids)
+    def words(self, ids: Sequence[int]) -> list[Spelled]:
+        """Return the word of each id."""
+        return [Spelled(self.tokens[i], n, n + 1) for n, i in enumerate(ids)]

@@ -15,6 +15,7 @@ from asr_ligru.config import CorpusConfig
 from asr_ligru.data import audio
 from asr_ligru.decode import files
 from asr_ligru.decode.files import decode_files, for_any_audio
+from asr_ligru.decode.greedy import GreedyDecoder
 from asr_ligru.decode.run import decode_feats
 from asr_ligru.models.load import LoadedModel, load_model
 from tests.tiny_corpus import SAMPLE_RATE_HZ, say
@@ -38,10 +39,10 @@ def test_decode_another_rate_is_resampled_to_the_models(model: LoadedModel, tmp_
     stored, rate = soundfile.read(tmp_path / "16k.wav", dtype="float32")
     assert rate == 16000
     wav = torchaudio.functional.resample(torch.from_numpy(stored), 16000, SAMPLE_RATE_HZ)
-    ((text, score),) = decode_feats(model, [model.feats(wav)])
+    (result,) = decode_feats(model, [model.feats(wav)], GreedyDecoder(model.tokenizer))
     (hyp,), timing = decode_files(model, [str(tmp_path / "16k.wav")])
-    assert (hyp.text, hyp.status) == (text, "ok")
-    assert hyp.score == pytest.approx(score, rel=1e-6)
+    assert (hyp.text, hyp.status) == (result.text, "ok")
+    assert hyp.score == pytest.approx(result.score, rel=1e-6)
     assert timing.audio_s == pytest.approx(1.0)
 
 

@@ -7,7 +7,9 @@ import itertools
 import pytest
 import torch
 
-from asr_ligru.decode.greedy import best_paths
+from asr_ligru.config import TokensConfig
+from asr_ligru.decode.greedy import GreedyDecoder, best_paths
+from asr_ligru.text.tokenizer import build_tokenizer
 
 
 def one_hot(ids: list[int], vocab: int = 4) -> torch.Tensor:
@@ -47,3 +49,32 @@ def test_best_paths_confidence_is_the_highest_probability_of_a_tokens_frames() -
     (path,) = best_paths(probabilities.log()[None], torch.tensor([4]))
     assert path.tokens == [1, 2]
     assert path.confidences == pytest.approx([0.8, 0.7])
+
+
+def test_best_paths_temperature_divides_the_logits_of_confidences_alone() -> None:
+    logits = 3.0 * torch.randn(1, 9, 5, generator=torch.Generator().manual_seed(1))
+    (plain,) = best_paths(logits.log_softmax(-1), torch.tensor([9]))
+    (cooled,) = best_paths(logits.log_softmax(-1), torch.tensor([9]), temperature=2.5)
+    probabilities = (logits[0] / 2.5).softmax(-1)
+    expected = [float(probabilities[s:e, k].max()) for k, (s, e) in zip(plain.tokens, plain.spans, strict=True)]
+    assert cooled.confidences == pytest.approx(expected)
+    assert (cooled.tokens, cooled.score, cooled.spans) == (plain.tokens, plain.score, plain.spans)
+
+
+def test_greedy_decoder_words_last_from_their_first_to_their_last_token() -> None:
+    tokenizer = build_tokenizer(TokensConfig(), ["ab ba"], None)
+    a, space, b = tokenizer.encode("a b")
+    frames = [0, a, a, 0, b, b, b, 0, space, 0, 0, b, 0, a, 0, 0]
+    log_probs = torch.stack([one_hot(frames), one_hot([a] * len(frames))])
+    spoken, other = GreedyDecoder(tokenizer)(log_probs, torch.tensor([16, 3]))
+    assert [(w.text, w.start, w.end) for w in spoken.words] == [("ab", 1, 7), ("ba", 11, 14)]
+    assert [(w.text, w.start, w.end) for w in other.words] == [("a", 0, 3)]
+    assert (spoken.text, spoken.n_best) == ("ab ba", (("ab ba", spoken.score),))
+    sure = float(one_hot([1])[0, 1].exp())
+    assert [w.confidence for w in spoken.words] == pytest.approx([sure**2] * 2)
+
+
+def test_greedy_decoder_silence_is_no_words() -> None:
+    tokenizer = build_tokenizer(TokensConfig(), ["ab ba"], None)
+    (found,) = GreedyDecoder(tokenizer)(one_hot([0, 0])[None], torch.tensor([2]))
+    assert (found.text, found.words) == ("", ())

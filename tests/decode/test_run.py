@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from asr_ligru.data import audio
+from asr_ligru.decode.greedy import GreedyDecoder
 from asr_ligru.decode.run import Timing, decode_feats, decode_utterances
 from asr_ligru.models.load import LoadedModel, load_model
 from asr_ligru.typing import Utterance
@@ -119,7 +120,9 @@ def test_decode_nothing_gives_nothing(model: LoadedModel) -> None:
 def test_decode_feats_gives_text_and_score_of_each(model: LoadedModel, utterances: list[Utterance]) -> None:
     hyps, _ = decode_utterances(model, utterances[:2], batch_frames=1)
     feats = [model.feats(audio.read(u.audio_path)) for u in utterances[:2]]
-    assert [text for text, _ in decode_feats(model, feats)] == [h.text for h in hyps]
+    results = decode_feats(model, feats, GreedyDecoder(model.tokenizer))
+    assert [r.text for r in results] == [h.text for h in hyps]
+    assert [r.score for r in results] == pytest.approx([h.score for h in hyps])
 
 
 def test_timing_real_time_factor_is_work_for_each_second_of_audio() -> None:

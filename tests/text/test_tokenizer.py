@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from pathlib import Path
 
@@ -45,6 +46,19 @@ def test_encode_surplus_spaces_do_not_matter(kind: str) -> None:
     assert tokenizer.encode("  go   on ") == tokenizer.encode("go on")
     assert tokenizer.encode("") == []
     assert tokenizer.decode([]) == ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_words_of_any_ids_are_spelled_by_their_own_part(kind: str) -> None:
+    tokenizer = make(kind, "unk")
+    rng = random.Random(1)
+    for length in range(30):
+        ids = [rng.randrange(1, tokenizer.vocab_size) for _ in range(length)]
+        words = tokenizer.words(ids)
+        assert [tokenizer.decode(ids[w.start : w.end]) for w in words] == [w.text for w in words]
+        edges = [edge for w in words for edge in (w.start, w.end)]
+        assert edges == sorted(edges)
+        assert all(w.start < w.end <= length for w in words)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -125,6 +139,10 @@ def test_bpe_pieces_equal_those_of_sentencepiece(tmp_path: Path) -> None:
     assert tokenizer.vocab_size == oracle.vocab_size() == 40
     assert (oracle.pad_id(), oracle.unk_id(), oracle.bos_id(), oracle.eos_id()) == (0, 1, -1, -1)
     assert [tokenizer.encode(text) for text in TEXTS] == [oracle.encode(text) for text in TEXTS]
+    rng = random.Random(2)
+    for length in range(30):
+        ids = [rng.randrange(1, 40) for _ in range(length)]
+        assert tokenizer.decode(ids).split() == oracle.decode(ids).split()
 
 
 def test_bpe_very_long_transcript_is_trained_on() -> None:

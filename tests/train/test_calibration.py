@@ -29,7 +29,7 @@ def test_expected_calibration_error_equals_the_sum_over_bins() -> None:
 
 
 def test_calibration_counts_tokens_that_are_in_the_reference() -> None:
-    paths = {"a": BestPath([5, 6, 7], -1.0, [0.9, 0.8, 0.7]), "b": BestPath([], 0.0, [])}
+    paths = {"a": BestPath([5, 6, 7], -1.0, [0.9, 0.8, 0.7], []), "b": BestPath([], 0.0, [], [])}
     found = calibration(paths, {"a": [5, 8, 7, 9], "b": [5]})
     assert found is not None
     assert (found.right, found.confidence) == (pytest.approx(2 / 3), pytest.approx(0.8))
@@ -38,4 +38,4 @@ def test_calibration_counts_tokens_that_are_in_the_reference() -> None:
 
 @pytest.mark.parametrize(("tokens", "ref"), [([], [1]), ([1], [])])
 def test_calibration_without_tokens_is_none(tokens: list[int], ref: list[int]) -> None:
-    assert calibration({"a": BestPath(tokens, 0.0, [0.5] * len(tokens))}, {"a": ref}) is None
+    assert calibration({"a": BestPath(tokens, 0.0, [0.5] * len(tokens), [])}, {"a": ref}) is None
