@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from asr_ligru.config import CellConfig
 from asr_ligru.nn.encoder import build_encoder
 from asr_ligru.ops import fused_cpu
+from asr_ligru.ops.fused_cpu.memory import keep_freed_memory
 
 FEATURES = 80
 MIN_REPEATS = 7
@@ -297,6 +298,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     torch.set_num_threads(options.threads)
+    keep_freed_memory()  # as training does
     torch.manual_seed(0)
     if options.what == ["memory-of"]:
         memory_of(options.model[0], CASES[options.case[0]])

@@ -19,6 +19,7 @@ from asr_ligru.errors import ConfigError
 from asr_ligru.models.build import build_model
 from asr_ligru.models.folder import write_model_folder
 from asr_ligru.nn.frontend import StackFrames
+from asr_ligru.ops.fused_cpu.memory import keep_freed_memory
 from asr_ligru.safety import atomic_write, json_text, read_json
 from asr_ligru.train import checkpoint
 from asr_ligru.train.brain import AsrBrain
@@ -83,6 +84,7 @@ def train(config: Config, command: str = "") -> Path:
             return run.dir
         atomic_write(run.dir / "config.json", json_text(as_dict(config), indent=1))
         _set_threads(config)
+        keep_freed_memory()
         torch.manual_seed(config.seed)
         corpus = _load(run)
         _fit(run, corpus, stop)

@@ -1,0 +1,40 @@
+"""Memory for tensors: what the process keeps."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from asr_ligru.ops.fused_cpu import memory
+
+_FAULTS = """
+import resource, torch
+from asr_ligru.ops.fused_cpu.memory import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(24_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+before = [faults(), faults()]
+assert keep_freed_memory()
+for _ in range(12):  # glibc first fills its caches with the few bytes before and behind each aligned tensor
+    faults()
+print(*before, faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep memory")
+def test_keep_freed_memory_next_tensor_costs_no_page_faults() -> None:
+    done = subprocess.run([sys.executable, "-c", _FAULTS], check=True, capture_output=True, text=True)
+    first, second, kept = map(int, done.stdout.split())
+    assert second > first / 2  # what this is for: glibc gives the memory back
+    assert kept < first / 10
+
+
+def test_keep_freed_memory_other_c_library_says_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert memory.keep_freed_memory() is False
