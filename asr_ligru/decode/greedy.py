@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -88,14 +87,14 @@ class GreedyDecoder:
 def timed_words(tokenizer: Tokenizer, path: BestPath) -> tuple[TimedWord, ...]:
     """Return the words of a path; each lasts from its first token's first frame to its last one's end.
 
-    A word's confidence is the product of its tokens'.
+    A word is as sure as the least sure of its tokens.
     """
     return tuple(
         TimedWord(
             word.text,
             path.spans[word.start][0],
             path.spans[word.end - 1][1],
-            math.prod(path.confidences[word.start : word.end]),
+            min(path.confidences[word.start : word.end]),
         )
         for word in tokenizer.words(path.tokens)
     )

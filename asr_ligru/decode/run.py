@@ -58,7 +58,7 @@ def decode_utterances(
     Returns:
         Hypotheses in the order of ``utterances``, and the time it took.
     """
-    decoder = decoder or GreedyDecoder(model.tokenizer)
+    decoder = decoder or GreedyDecoder(model.tokenizer, model.temperature)
     timing = Timing()
     started = time.monotonic()
     hyps: dict[int, Hypothesis] = {}

@@ -16,7 +16,7 @@ from asr_ligru.features.frontend import Frontend
 from asr_ligru.hmm.frontend import make_frontend
 from asr_ligru.models.build import build_model
 from asr_ligru.models.ctc import CtcModel
-from asr_ligru.models.folder import read_model_folder
+from asr_ligru.models.folder import ModelFolder, read_model_folder
 from asr_ligru.text.tokenizer import Tokenizer
 
 
@@ -29,12 +29,14 @@ class LoadedModel:
         network: in evaluation mode.
         tokenizer: its output units.
         frontend: features from audio.
+        temperature: what log probabilities are divided by for the confidences of words; fitted when it was trained.
     """
 
     config: Config
     network: CtcModel
     tokenizer: Tokenizer
     frontend: Frontend
+    temperature: float = 1.0
 
     @property
     def frame_s(self) -> float:
@@ -82,4 +84,12 @@ def load_model(folder: Path) -> LoadedModel:
             f"the model's tensors do not fit its configuration: {str(error).splitlines()[-1].strip()}",
             where=str(folder),
         ) from error
-    return LoadedModel(config, network.eval(), parts.tokenizer, frontend)
+    return LoadedModel(config, network.eval(), parts.tokenizer, frontend, _temperature(parts))
+
+
+def _temperature(parts: ModelFolder) -> float:
+    """Return the temperature; 1 for a model of before there was one."""
+    value = parts.meta.get("temperature", 1.0)
+    if not isinstance(value, (int, float)) or not 0.01 <= value <= 100.0:
+        raise DataError(f"temperature: expected a number from 0.01 to 100, got {value!r}", where=str(parts.path))
+    return float(value)

@@ -161,7 +161,7 @@ def _record(section: Section, row: Row) -> dict[str, Scalar]:
         "epochs": row.mean(lambda run: run.facts.epochs),
         "best_epoch": row.mean(lambda run: run.facts.best_epoch),
         "dev_wer": row.mean(lambda run: run.facts.dev_wer),
-        "dev_ece": row.mean(lambda run: run.facts.dev_ece),
+        "word_ece": row.mean(lambda run: run.facts.word_ece),
         "synthetic": row.facts.synthetic,
         "commit": one_of(run.facts.commit for run in row.runs),
         "hardware": one_of(run.facts.hardware for run in row.runs),

@@ -45,9 +45,11 @@ class Facts:
     epochs: int | None = None
     best_epoch: int | None = None
     dev_wer: float | None = None  # a fraction
-    dev_ece: float | None = None  # expected calibration error, a fraction, as the next two
-    dev_confidence: float | None = None
-    dev_right: float | None = None  # share of the emitted tokens
+    temperature: float | None = None  # of confidences; fitted on dev, as the next four are measured, fractions
+    word_ece: float | None = None  # expected calibration error
+    word_ece_raw: float | None = None  # without the temperature
+    word_confidence: float | None = None
+    word_right: float | None = None
     left_out: int | None = None  # utterances
     skipped_batches: int | None = None
     commit: str = ""

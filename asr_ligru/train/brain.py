@@ -11,7 +11,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,13 @@ from asr_ligru import torchaudio_import
 from asr_ligru.config import Config
 from asr_ligru.data.batching import BatchPlan, EpochBatches
 from asr_ligru.data.dataset import Example, SpeechDataset, collate
-from asr_ligru.decode.greedy import BestPath, best_paths
+from asr_ligru.decode.greedy import BestPath, GreedyDecoder, best_paths
+from asr_ligru.decode.result import Result
 from asr_ligru.models.ctc import CtcModel
 from asr_ligru.nn.ligru import layer_growth
 from asr_ligru.score.wer import score
 from asr_ligru.train import nonfinite
-from asr_ligru.train.calibration import calibration
+from asr_ligru.train.calibration import TEMPERATURES, Calibration, fit_temperature
 from asr_ligru.train.corpus import Corpus
 from asr_ligru.train.curves import Curves
 from asr_ligru.train.interrupt import Interrupted, StopRequest
@@ -100,8 +100,7 @@ class AsrBrain(Brain):  # type: ignore[misc]
         train = SpeechDataset(
             corpus.train.utterances, corpus.train.tokens, corpus.source, seed, self.config.train.augment
         )
-        dev = SpeechDataset(corpus.dev.utterances, corpus.dev.tokens, corpus.source)
-        self.fit(self._epochs(), self._loader(train, self.train_batches), self._loader(dev, self.dev_batches), False)
+        self.fit(self._epochs(), self._loader(train, self.train_batches), self._dev_loader(), False)
 
     def on_fit_start(self) -> None:
         """Do nothing: optimisers exist since construction and the checkpoint was loaded into them."""
@@ -206,10 +205,9 @@ class AsrBrain(Brain):  # type: ignore[misc]
             raise Interrupted(self.stop.signum)
 
     def evaluate_dev(self, loader: DataLoader[Example] | None = None) -> dict[str, float]:
-        """Return loss for each token, WER and calibration (fractions) of the development set."""
+        """Return loss for each token and WER (a fraction) of the development set."""
         dev = self.corpus.dev
-        if loader is None:
-            loader = self._loader(SpeechDataset(dev.utterances, dev.tokens, self.corpus.source), self.dev_batches)
+        loader = loader or self._dev_loader()
         self.paths = {}
         self.modules.eval()
         self.dev_batches.set_epoch(0)
@@ -217,13 +215,20 @@ class AsrBrain(Brain):  # type: ignore[misc]
         tokens = sum(map(len, dev.tokens))
         hyps = {utt_id: self.corpus.tokenizer.decode(path.tokens) for utt_id, path in self.paths.items()}
         words = score({u.utt_id: u.text for u in dev.utterances}, hyps).words
-        refs = {u.utt_id: ids for u, ids in zip(dev.utterances, dev.tokens, strict=True)}
-        measured = calibration(self.paths, refs)
-        return {
-            "dev_loss": total / max(1, tokens),
-            "dev_wer": words.errors / words.ref,
-            **({f"dev_{name}": value for name, value in asdict(measured).items()} if measured else {}),
-        }
+        return {"dev_loss": total / max(1, tokens), "dev_wer": words.errors / words.ref}
+
+    @torch.no_grad()
+    def calibrate(self) -> Calibration | None:
+        """Return how sure to be of the words of the model as it is, from the development set; see ``calibration``."""
+        decoders = {t: GreedyDecoder(self.corpus.tokenizer, t) for t in TEMPERATURES}
+        heard: dict[float, dict[str, Result]] = {t: {} for t in TEMPERATURES}
+        self.modules.eval()
+        self.dev_batches.set_epoch(0)
+        for batch in self._dev_loader():
+            predictions = self.compute_forward(batch, Stage.VALID)
+            for temperature, decode in decoders.items():
+                heard[temperature].update(zip(batch.utt_ids, decode(*predictions), strict=True))
+        return fit_temperature(heard, {u.utt_id: u.text for u in self.corpus.dev.utterances})
 
     def _growth(self, valid_set: DataLoader[Example]) -> dict[str, list[float]]:
         """Return, for a LiGRU, how far one step can stretch each layer's state: what rises before it diverges."""
@@ -264,6 +269,10 @@ class AsrBrain(Brain):  # type: ignore[misc]
         best = state.best_wer()
         wer = "" if best is None else f" dev WER {100 * state.last_wer():.1f} % (best {100 * best:.1f})"
         return f"loss {state.loss_sum / max(1, state.loss_count):.3f}{wer}"
+
+    def _dev_loader(self) -> DataLoader[Example]:
+        dev = self.corpus.dev
+        return self._loader(SpeechDataset(dev.utterances, dev.tokens, self.corpus.source), self.dev_batches)
 
     def _loader(self, dataset: SpeechDataset, batches: EpochBatches) -> DataLoader[Example]:
         # A generator of its own: each start of a loader draws from it, and a resumed epoch starts once more.

@@ -1,53 +1,67 @@
-"""Whether a model is right as often as it is sure: the expected calibration error of the tokens it emits."""
+"""Whether a model is right as often as it is sure, and the temperature that makes it so."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
-from asr_ligru.decode.greedy import BestPath
+from asr_ligru.decode.result import Result
 from asr_ligru.score.wer import score
+from asr_ligru.text.units import words_of
 
 BINS = 10
+TEMPERATURES = tuple(2.0 ** (step / 4) for step in range(-4, 13))  # those that are tried: 1/2 to 8
+_SURE = 1e-6  # how near to 0 or 1 a confidence counts in the likelihood
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How sure a model is, and how often it is right; fractions.
+    """How sure a model is of its words, and how often it is right; fractions.
 
     Attributes:
-        ece: expected calibration error: the mean distance of the two, over tokens of like confidence.
-        confidence: mean probability of the emitted tokens.
-        right: share of them that stand in the reference, too.
+        temperature: what log probabilities are divided by for confidences.
+        word_ece: expected calibration error with it: the mean distance of the two, over words of like confidence.
+        word_ece_raw: the same without it.
+        word_confidence: mean confidence with it.
+        word_right: share of the words that stand in the reference, too.
     """
 
-    ece: float
-    confidence: float
-    right: float
+    temperature: float
+    word_ece: float
+    word_ece_raw: float
+    word_confidence: float
+    word_right: float
 
 
-def calibration(paths: Mapping[str, BestPath], refs: Mapping[str, Sequence[int]]) -> Calibration | None:
-    """Compare each emitted token's confidence with whether it is right.
+def fit_temperature(heard: Mapping[float, Mapping[str, Result]], refs: Mapping[str, str]) -> Calibration | None:
+    """Choose the temperature under which what is right is the likeliest.
 
     Args:
-        paths: by utterance id.
-        refs: reference tokens by utterance id.
+        heard: by temperature, 1 among them, the readings by utterance id; they differ in confidences alone.
+        refs: what was said, by utterance id.
 
     Returns:
-        None when no token was emitted, or no reference has any.
+        None when there are no words, or no reference has any.
 
-    Source: Guo et al., "On calibration of modern neural networks", 2017, eq. 3, with ten bins of equal width; a
-    token is right where the least edits between hypothesis and reference leave it alone.
+    Source: Guo et al., "On calibration of modern neural networks", 2017, sections 4.2 and 2 (eq. 3, with ten bins of
+    equal width), for words instead of classes: a word is right where the least edits between reading and reference
+    leave it alone.
     """
-    sure = [p for path in paths.values() for p in path.confidences]
-    if not sure or not any(refs[utt_id] for utt_id in paths):
+    if not any(refs[utt_id] for utt_id in heard[1.0]) or not any(r.words for r in heard[1.0].values()):
         return None
-    aligned = score({u: _text(refs[u]) for u in paths}, {u: _text(path.tokens) for u, path in paths.items()})
-    right = [ref == hyp for u in aligned.utterances for ref, hyp in u.pairs if hyp is not None]
-    ece = expected_calibration_error(sure, right)
-    return Calibration(ece, float(np.mean(sure)), float(np.mean(right)))
+    right = _right(heard[1.0], refs)
+    sure = {t: [w.confidence for r in readings.values() for w in r.words] for t, readings in heard.items()}
+    best = min(sure, key=lambda t: _surprise(sure[t], right))
+    return Calibration(
+        temperature=best,
+        word_ece=expected_calibration_error(sure[best], right),
+        word_ece_raw=expected_calibration_error(sure[1.0], right),
+        word_confidence=float(np.mean(sure[best])),
+        word_right=float(np.mean(right)),
+    )
 
 
 def expected_calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> float:
@@ -63,5 +77,20 @@ def expected_calibration_error(confidences: Sequence[float], right: Sequence[boo
     return float(np.abs(gaps).sum() / len(sure))
 
 
-def _text(tokens: Sequence[int]) -> str:
-    return " ".join(map(str, tokens))
+def _surprise(confidences: Sequence[float], right: Sequence[bool]) -> float:
+    """Return the mean negative log-likelihood, nats, of what was right."""
+    sure = np.clip(np.asarray(confidences), _SURE, 1 - _SURE)
+    return float(-np.log(np.where(right, sure, 1 - sure)).mean())
+
+
+def _right(readings: Mapping[str, Result], refs: Mapping[str, str]) -> list[bool]:
+    """Return for each word of the readings, in order, whether it is right."""
+    numbers: dict[str, str] = {}
+    ids = count()
+
+    def numbered(words: Sequence[str]) -> str:  # scoring takes words as they are, whatever characters they have
+        return " ".join(numbers.setdefault(word, str(next(ids))) for word in words)
+
+    said = {utt_id: numbered(words_of(refs[utt_id])) for utt_id in readings}
+    hyps = {utt_id: numbered([word.text for word in reading.words]) for utt_id, reading in readings.items()}
+    return [ref == hyp for u in score(said, hyps).utterances for ref, hyp in u.pairs if hyp is not None]

@@ -30,7 +30,7 @@ def score_and_record(
         run_dir: holds ``model``; gets ``hyp.jsonl``, ``wer.json`` and ``run.json``.
         config: of the run.
         state: at the end of training.
-        dev: metrics of the final model on the development set.
+        dev: what ``run.json`` gets about the final model and the development set.
         command: what the user typed.
         bad: utterances left out of training.
     """
@@ -55,7 +55,7 @@ def score_and_record(
         "train_s": state.train_s,
         "epochs": len(state.metrics),
         "best_epoch": best["epoch"],
-        **{key: dev.get(key) for key in ("dev_wer", "dev_ece", "dev_confidence", "dev_right")},
+        **dev,
         "left_out": len(bad),
         "skipped_batches": state.skipped,
         "commit": source_commit(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -112,15 +112,21 @@ def _fit(run: Run, corpus: Corpus, stop: StopRequest) -> None:
         brain.run()
     tensors, dev = _choose_weights(run, brain)
     model.load_state_dict(tensors)
+    calibration = brain.calibrate()
     write_model_folder(
         run.dir / "model",
         tensors=tensors,
-        meta={"config": as_dict(config), "num_features": corpus.source.frontend.size},
+        meta={
+            "config": as_dict(config),
+            "num_features": corpus.source.frontend.size,
+            "temperature": calibration.temperature if calibration else 1.0,
+        },
         tokenizer=corpus.tokenizer,
         frontend_tensors=corpus.source.frontend.state_dict(),
         lexicon_path=Path(config.corpus.dir) / "lexicon.txt" if corpus.lexicon else None,
     )
-    score_and_record(run.dir, config, state, dev=dev, command=run.command, bad=corpus.bad)
+    facts = {"dev_wer": dev["dev_wer"], **(asdict(calibration) if calibration else {})}
+    score_and_record(run.dir, config, state, dev=facts, command=run.command, bad=corpus.bad)
 
 
 def save(run: Run, brain: AsrBrain) -> None:

@@ -41,10 +41,11 @@ def _scores(run: Run) -> str:
 
 def _calibration(run: Run) -> str:
     facts = run.facts
-    if facts.dev_ece is None:
+    if facts.word_ece is None or facts.temperature is None:
         return "calibration  not measured"
-    sure = f"sure of {_percent(facts.dev_confidence)}, right in {_percent(facts.dev_right)} of the tokens"
-    return f"calibration  expected error {_percent(facts.dev_ece)} on dev: {sure}"
+    errors = f"{_percent(facts.word_ece_raw)}, at temperature {facts.temperature:.2f} {_percent(facts.word_ece)}"
+    sure = f"sure of {_percent(facts.word_confidence)}, right {_percent(facts.word_right)}"
+    return f"calibration  expected error {errors}; {sure} of dev's words"
 
 
 def _gradients(run: Run, metrics: Sequence[dict[str, Any]]) -> str:

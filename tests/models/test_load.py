@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import pytest
 import torch
 
-from asr_ligru.config import CellConfig, Config
+from asr_ligru.config import CellConfig, Config, as_dict
 from asr_ligru.errors import DataError
 from asr_ligru.features.frontend import Frontend
 from asr_ligru.models.load import load_model
@@ -92,6 +92,15 @@ def test_load_altered_file_is_a_data_error(tmp_path: Path) -> None:
 def test_load_folder_without_a_model_is_a_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a model folder"):
         load_model(tmp_path)
+
+
+def test_load_model_temperature_is_one_where_none_was_fitted(tmp_path: Path) -> None:
+    meta = {"config": as_dict(CONFIG), "num_features": NUM_BINS}
+    assert load_model(write_model(tmp_path / "old", meta=meta)).temperature == 1.0
+    assert load_model(write_model(tmp_path / "new", meta={**meta, "temperature": 1.5})).temperature == 1.5
+    for value in (0, -1.0, "1", float("inf"), None):
+        with pytest.raises(DataError, match="temperature: expected a number"):
+            load_model(write_model(tmp_path / "bad", meta={**meta, "temperature": value}))
 
 
 def test_load_unpickles_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

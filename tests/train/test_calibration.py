@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
 
-from asr_ligru.decode.greedy import BestPath
-from asr_ligru.train.calibration import calibration, expected_calibration_error
+from asr_ligru.decode.result import Result, TimedWord
+from asr_ligru.train.calibration import TEMPERATURES, expected_calibration_error, fit_temperature
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
 
 
 def test_expected_calibration_error_by_hand() -> None:
@@ -28,14 +33,33 @@ def test_expected_calibration_error_equals_the_sum_over_bins() -> None:
     assert expected_calibration_error(sure, right) == pytest.approx(total)
 
 
-def test_calibration_counts_tokens_that_are_in_the_reference() -> None:
-    paths = {"a": BestPath([5, 6, 7], -1.0, [0.9, 0.8, 0.7], []), "b": BestPath([], 0.0, [], [])}
-    found = calibration(paths, {"a": [5, 8, 7, 9], "b": [5]})
+def reading(*words: tuple[str, float]) -> Result:
+    text = " ".join(word for word, _ in words)
+    return Result(text, -1.0, tuple(TimedWord(w, n, n + 1, p) for n, (w, p) in enumerate(words)), ((text, -1.0),))
+
+
+def test_fit_temperature_counts_words_that_are_in_the_reference() -> None:
+    heard = {1.0: {"a": reading(("x", 0.9), ("no\u00a0break", 0.8), ("z", 0.7)), "b": reading()}}
+    found = fit_temperature(heard, {"a": "x no\u00a0break w v", "b": "x"})
     assert found is not None
-    assert (found.right, found.confidence) == (pytest.approx(2 / 3), pytest.approx(0.8))
-    assert found.ece == pytest.approx((0.1 + 0.8 + 0.3) / 3)
+    assert (found.word_right, found.word_confidence) == (pytest.approx(2 / 3), pytest.approx(0.8))
+    assert found.word_ece == found.word_ece_raw == pytest.approx((0.1 + 0.2 + 0.7) / 3)
 
 
-@pytest.mark.parametrize(("tokens", "ref"), [([], [1]), ([1], [])])
-def test_calibration_without_tokens_is_none(tokens: list[int], ref: list[int]) -> None:
-    assert calibration({"a": BestPath(tokens, 0.0, [0.5] * len(tokens), [])}, {"a": ref}) is None
+def test_fit_temperature_finds_the_one_that_tells_the_truth() -> None:
+    rng = random.Random(7)
+    logits = [rng.gauss(2.0, 1.5) for _ in range(4000)]
+    words = ["right" if rng.random() < sigmoid(x) else "wrong" for x in logits]
+    heard = {
+        t: {"u": reading(*((w, sigmoid(4.0 * x / t)) for w, x in zip(words, logits, strict=True)))}
+        for t in TEMPERATURES
+    }
+    found = fit_temperature(heard, {"u": " ".join(["right"] * len(words))})
+    assert found is not None
+    assert found.temperature == 4.0
+    assert found.word_ece < 0.02 < found.word_ece_raw
+
+
+@pytest.mark.parametrize(("words", "ref"), [([], "x"), ([("x", 0.5)], "")])
+def test_fit_temperature_without_words_is_none(words: list[tuple[str, float]], ref: str) -> None:
+    assert fit_temperature({1.0: {"a": reading(*words)}}, {"a": ref}) is None

@@ -13,6 +13,7 @@ from asr_ligru.compose import compose
 from asr_ligru.config import Config
 from asr_ligru.errors import ConfigError, DataError, DivergedError
 from asr_ligru.models.folder import read_model_folder
+from asr_ligru.models.load import load_model
 from asr_ligru.train import brain as brain_module
 from asr_ligru.train import checkpoint
 from asr_ligru.train.brain import AsrBrain
@@ -67,7 +68,8 @@ def test_train_learns_the_tones_and_leaves_its_files(corpus: Path, tmp_path: Pat
     )
     assert len((run_dir / "hyp.jsonl").read_text(encoding="utf-8").splitlines()) == 6
     assert len(checkpoint.steps(run_dir / "checkpoints")) <= 3
-    assert 0 <= run["dev_ece"] < 0.5 < run["dev_confidence"]
+    assert 0 <= run["word_ece"] < 0.5 < run["word_confidence"]
+    assert load_model(run_dir).temperature == run["temperature"] > 0
     assert all(m["grad_max"] >= m["grad_norm"] > 0 for m in tensors_and_metrics(run_dir)[1])
 
 

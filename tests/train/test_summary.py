@@ -15,8 +15,9 @@ METRICS = [
     {"epoch": 2, "grad_norm": 1.0, "grad_max": 3.0, "growth": [1.0, 1.25]},
     {"epoch": 3, "grad_norm": 1.0, "grad_max": 2.0},
 ]
-FACTS = {"split": "test", "best_epoch": 2, "epochs": 3, "dev_wer": 0.1, "dev_ece": 0.021, "dev_confidence": 0.95}
-FACTS |= {"dev_right": 0.97, "skipped_batches": 1, "left_out": 0, "status": "done"}
+FACTS = {"split": "test", "best_epoch": 2, "epochs": 3, "dev_wer": 0.1, "temperature": 1.414}
+FACTS |= {"word_ece": 0.021, "word_ece_raw": 0.034, "word_confidence": 0.95, "word_right": 0.97}
+FACTS |= {"skipped_batches": 1, "left_out": 0, "status": "done"}
 
 
 def write_run(folder: Path, config: dict[str, Any] = CONFIG, **facts: Any) -> Path:
@@ -32,7 +33,7 @@ def test_summary_has_five_lines_and_the_next_command(tmp_path: Path) -> None:
     assert lines == [
         "best epoch   2 of 3; dev WER of the kept model 10.00 %",
         "test WER     33.33 % (0.00 % to 50.00 %), CER 50.00 %",
-        "calibration  expected error 2.10 % on dev: sure of 95.00 %, right in 97.00 % of the tokens",
+        "calibration  expected error 3.40 %, at temperature 1.41 2.10 %; sure of 95.00 %, right 97.00 % of dev's words",
         "gradients    largest norm 9.25, median of the epochs 3, clipped at 5; lambda 1.25, at most 2.50",
         "skipped      1 batches; 0 utterances left out",
         f"next         asr-ligru decode {tmp_path} YOUR.wav",
@@ -46,7 +47,7 @@ def test_summary_with_utterances_left_out_sends_to_validate(tmp_path: Path) -> N
 
 
 def test_summary_of_a_run_of_an_older_version_says_what_is_unknown(tmp_path: Path) -> None:
-    write_run(tmp_path, {"train": {"max_grad_norm": None}}, dev_ece=None)
+    write_run(tmp_path, {"train": {"max_grad_norm": None}}, word_ece=None)
     (tmp_path / "metrics.jsonl").write_text('{"epoch": 1, "grad_norm": 1.0}\n', encoding="utf-8")
     (tmp_path / "wer.json").unlink()
     lines = summary(tmp_path).splitlines()
