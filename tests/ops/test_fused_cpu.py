@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from asr_ligru.ops import fused_cpu
-from asr_ligru.ops.fused_cpu import library
+from asr_ligru.ops.fused_cpu import gated, library
 from asr_ligru.ops.fused_cpu.gated import CELLS, gated_recurrence, packed_recurrence
+from asr_ligru.ops.fused_cpu.memory import unwritten
 
 pytestmark = pytest.mark.skipif(bool(fused_cpu.refusal()), reason=fused_cpu.refusal() or "compiled")
 
@@ -245,3 +246,15 @@ def test_recurrence_in_forked_process_after_use_runs() -> None:
     problem.run("cpu", torch.float32)
     with multiprocessing.get_context("fork").Pool(1) as processes:
         assert processes.apply_async(_run_in_child, (problem,)).get(timeout=60)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_recurrence_without_gradients_saves_nothing_for_backward(
+    recorded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[tuple[int, ...]] = []
+    monkeypatch.setattr(gated, "unwritten", lambda *size: sizes.append(size) or unwritten(*size))
+    u = torch.randn(1, 6, 3, requires_grad=True)
+    with torch.set_grad_enabled(recorded):
+        gated_recurrence("ligru", torch.randn(1, 2, 4, 6), u, torch.zeros(1, 2, 3), None)
+    assert sizes == ([(1, 8, 6)] if recorded else [])

@@ -70,6 +70,13 @@ def test_linear_user_asked_for_lower_precision_takes_torchs_path() -> None:
     assert torch.get_float32_matmul_precision() == "medium"
 
 
+@pytest.mark.usefixtures("_settings")
+def test_linear_gpus_precision_set_on_its_own_is_none_of_the_cpus() -> None:
+    torch.backends.cuda.matmul.fp32_precision = "tf32"  # from here on torch's own getter raises
+    x, w = torch.randn(30, 40), torch.randn(20, 40)
+    torch.testing.assert_close(linear(x, w), F.linear(x, w))
+
+
 def test_linear_under_autocast_takes_torchs_path() -> None:
     x, w = torch.randn(3, 4), torch.randn(2, 4)
     with torch.autocast("cpu", torch.bfloat16):

@@ -64,7 +64,7 @@ def gated_recurrence(cell: str, wx: Tensor, u: Tensor, h0: Tensor, mask: Tensor 
     """
     directions, batch, steps, _ = wx.shape
     layout = Layout.of_one_length(batch, steps)
-    h: Tensor = _Gated.apply(cell, wx.flatten(1, 2), u, h0, mask, layout, eps)  # type: ignore[no-untyped-call]
+    h = _apply(cell, wx.flatten(1, 2), u, h0, mask, layout, eps)
     return h.view(directions, batch, steps, h.shape[-1])
 
 
@@ -90,16 +90,30 @@ def packed_recurrence(
     """
     layout = Layout.of_packed(lens)
     by_direction = wx.reshape(len(wx), -1, u.shape[1]).transpose(0, 1)
-    h: Tensor = _Gated.apply(cell, by_direction, u, h0, mask, layout, eps)  # type: ignore[no-untyped-call]
-    return h.transpose(0, 1).flatten(1)
+    return _apply(cell, by_direction, u, h0, mask, layout, eps).transpose(0, 1).flatten(1)
+
+
+def _apply(cell: str, wx: Tensor, u: Tensor, h0: Tensor, mask: Tensor | None, layout: Layout, eps: float) -> Tensor:
+    # Asked here: inside forward gradients are always off, and what needs one is said even when none will be computed.
+    recorded = torch.is_grad_enabled()
+    h: Tensor = _Gated.apply(cell, wx, u, h0, mask, layout, eps, recorded)  # type: ignore[no-untyped-call]
+    return h
 
 
 class _Gated(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, name: str, wx: Tensor, u: Tensor, h0: Tensor, mask: Tensor | None, layout: Layout, eps: float
+        ctx: Any,
+        name: str,
+        wx: Tensor,
+        u: Tensor,
+        h0: Tensor,
+        mask: Tensor | None,
+        layout: Layout,
+        eps: float,
+        recorded: bool,
     ) -> Tensor:
-        cell, directions, training = CELLS[name], h0.shape[0], any(ctx.needs_input_grad)
+        cell, directions, training = CELLS[name], h0.shape[0], recorded and any(ctx.needs_input_grad)
         wx, h0 = _with_contiguous_units(wx), h0.contiguous()
         mask = None if mask is None else mask.contiguous()
         h = layout.unwritten(directions, wx.shape[1], h0.shape[2])
@@ -130,7 +144,7 @@ class _Gated(torch.autograd.Function):
         job.grad_h0 = grad_h0.data_ptr()
         _run(cell, job, "backward", u, len(h), layout)
         grad_u = _weight_gradient(cell.feedback, len(u), grad_v, layout.before(h, h0, u.shape[2]))
-        return None, grad_wx.sum(0, keepdim=True) if shared else grad_wx, grad_u, grad_h0, None, None, None
+        return None, grad_wx.sum(0, keepdim=True) if shared else grad_wx, grad_u, grad_h0, None, None, None, None
 
 
 def _with_contiguous_units(x: Tensor) -> Tensor:

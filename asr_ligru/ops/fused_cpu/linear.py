@@ -15,6 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# What torch.set_float32_matmul_precision sets, for CPUs; its getter refuses once a GPU's precision was set on its own.
+_PRECISION: Any = torch.backends.mkldnn.matmul
+
 
 def linear(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
     """Apply a linear map as torch.nn.functional.linear does, at float32 accuracy and as fast as the processor can.
@@ -92,7 +95,7 @@ def _multiply(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
 
 def _float32_on_cpu(x: Tensor, w: Tensor) -> bool:
     plain = x.dtype == w.dtype == torch.float32 and x.device.type == w.device.type == "cpu"
-    return plain and not torch.is_autocast_enabled("cpu") and torch.get_float32_matmul_precision() == "highest"
+    return plain and not torch.is_autocast_enabled("cpu") and _PRECISION.fp32_precision in ("none", "ieee")
 
 
 @functools.cache
