@@ -1,10 +1,10 @@
 """Damage what the toolkit reads, thousands of times, and look at how each reader takes it.
 
 ``python tools/fuzz_readers.py`` runs every reader in full: Kaldi archives 3,000, Kaldi folders 1,000, manifests 5,000,
-lexicons 2,000, and 1,000 of each format that is scored. ``--reader kaldi --n 100 --seed 7`` picks. A case is lost when
-something other than the toolkit's own errors comes out, when an error names neither line nor key, when what is accepted
-is not sound, or when it takes more than a second. The exit code is the number of lost cases, at most 100; each is
-printed with its number, and ``--only N`` repeats one.
+lexicons 2,000, ARPA files 2,000, and 1,000 of each format that is scored. ``--reader kaldi --n 100 --seed 7`` picks. A
+case is lost when something other than the toolkit's own errors comes out, when an error names neither line nor key,
+when what is accepted is not sound, or when it takes more than a second. The exit code is the number of
+lost cases, at most 100; each is printed with its number, and ``--only N`` repeats one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import functools
 import gzip
+import math
 import random
 import re
 import resource
@@ -33,6 +34,8 @@ from asr_ligru.data.kaldi_folder import FILES, read_folder
 from asr_ligru.data.manifest import read_manifest, write_manifest
 from asr_ligru.errors import DataError
 from asr_ligru.score.texts import read_texts
+from asr_ligru.text.arpa import read_arpa, write_arpa
+from asr_ligru.text.kneser_ney import estimate
 from asr_ligru.text.lexicon import Lexicon
 from asr_ligru.typing import Utterance
 
@@ -151,6 +154,30 @@ def read_lexicon(data: bytes, folder: Path) -> None:
     assert list(Lexicon.read(path)) == pairs
 
 
+def arpa_seeds() -> list[bytes]:
+    """Return models of one to three words, one without comments and with blanks for tabs."""
+    sentences = ["é b a", "a b", "a c b a", "b"]
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "x.arpa"
+        made = []
+        for order in (1, 2, 3):
+            write_arpa(path, estimate([s.split() for s in sentences], order).model)
+            made.append(path.read_bytes())
+    return [*made, made[1].partition(b"\n")[2].replace(b"\t", b"  ")]
+
+
+def read_one_arpa(data: bytes, folder: Path) -> None:
+    """Read a model; what is accepted must be written and read back equal, and give every word a probability."""
+    path = folder / "x.arpa"
+    path.write_bytes(data)
+    model = read_arpa(path)
+    assert all(math.isfinite(x) for grams in model.orders for pair in grams.values() for x in pair)
+    assert all(prob <= 0 for grams in model.orders for prob, _ in grams.values())
+    assert all(map(math.isfinite, model.log10_probs(["a", "b", "never", "a"])))
+    write_arpa(path, model)
+    assert [grams.keys() for grams in read_arpa(path).orders] == [grams.keys() for grams in model.orders]
+
+
 def read_scored(suffix: str, data: bytes, folder: Path) -> None:
     """Read a file that is scored; each side."""
     path = folder / f"x{suffix}"
@@ -165,11 +192,25 @@ KALDI_TOKENS = (b"[", b"]", b"\0B", b"FM ", b"CM ", b"\4", b"PKL", b"NPY", b"RIF
 FOLDER_TOKENS = (b"|", b"%%%\n", b"nan", b"-1", b"\n", b"\t", b"9e9", b"[1:2]", b":7", b"\0")
 MANIFEST_TOKENS = (b"{", b"}", b"[" * 99, b"NaN", b"1e999", b'"', b"\\ud800", b"null", b"\n", b"\0", b"|")
 LEXICON_TOKENS = (b"(2)", b"\n", b" ", b"\0", b";;;", b"\xe2\x80\xae", b"A AH\n", b"\xa0")
+ARPA_TOKENS = (
+    b"\n",
+    b"\t",
+    b"nan",
+    b"-1e999",
+    b"1",
+    b"\\end\\",
+    b"\\data\\",
+    b"\\2-grams:",
+    b"<s>",
+    b"ngram 2=7\n",
+    b"\0",
+)
 READERS = {
     "kaldi": Reader(3000, kaldi_seeds, KALDI_TOKENS, read_kaldi),
     "kaldi-folder": Reader(1000, folder_seeds, FOLDER_TOKENS, read_kaldi_folder),
     "manifest": Reader(5000, manifest_seeds, MANIFEST_TOKENS, read_one_manifest),
     "lexicon": Reader(2000, lexicon_seeds, LEXICON_TOKENS, read_lexicon),
+    "arpa": Reader(2000, arpa_seeds, ARPA_TOKENS, read_one_arpa),
 }
 SCORED = {
     ".jsonl": '{"id": "a", "hyp": "x y", "text": "é", "status": "ok", "snr_db": 3.5}\n{"id": "b", "text": ""}\n',

@@ -1,0 +1,118 @@
+"""``asr-ligru lm``: n-gram language models, estimated, measured and checked."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asr_ligru.text.sentences import Speller
+
+_EPILOG = """
+examples:
+  asr-ligru lm train data/an4/train.jsonl -o exp/an4.arpa --order 3
+  asr-ligru lm train texts.txt more.txt -o exp/chars.arpa --units char --order 6
+  asr-ligru lm ppl exp/an4.arpa data/an4/dev.jsonl
+  asr-ligru lm check exp/an4.arpa
+
+ARPA files of other programs, such as KenLM's lmplz or SRILM, can be used as they are.
+"""
+
+
+def add_to(verbs: Any) -> None:
+    """Add the verb and its three kinds of work."""
+    parser = verbs.add_parser(
+        "lm",
+        help="estimate, measure and check n-gram language models (ARPA)",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    works = parser.add_subparsers(dest="work", metavar="WORK", required=True)
+    train = works.add_parser("train", help="estimate by interpolated modified Kneser-Ney")
+    train.add_argument("text", nargs="+", type=Path, metavar="TEXT", help="manifests (.jsonl) or plain text files")
+    train.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the ARPA file to write")
+    train.add_argument("--order", type=int, default=3, metavar="N", help="longest n-gram, 1 to 6 (%(default)s)")
+    train.add_argument("--units", choices=("word", "char", "bpe"), default="word", help="of what (%(default)s)")
+    train.set_defaults(run=run_train)
+    ppl = works.add_parser("ppl", help="print perplexity and the share of unknown words")
+    ppl.add_argument("arpa", type=Path, metavar="ARPA")
+    ppl.add_argument("text", nargs="+", type=Path, metavar="TEXT", help="manifests (.jsonl) or plain text files")
+    ppl.set_defaults(run=run_ppl)
+    check = works.add_parser("check", help="read an ARPA file and say what is wrong with it")
+    check.add_argument("arpa", type=Path, metavar="ARPA")
+    check.set_defaults(run=run_check)
+    for work in (train, ppl):
+        work.add_argument("--profile", default="none", help="normalisation, such as lower-nopunct (%(default)s)")
+        work.add_argument("--model", type=Path, metavar="MODEL", help="the model whose pieces are meant by bpe")
+
+
+def run_train(options: argparse.Namespace) -> int:
+    """Estimate, write and say how large it became."""
+    from asr_ligru.safety import printable
+    from asr_ligru.text.arpa import write_arpa
+    from asr_ligru.text.kneser_ney import estimate
+
+    made = estimate(_sentences(options, _speller(options, options.units)), options.order, options.units)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    write_arpa(options.output, made.model)
+    sizes = ", ".join(f"{len(grams)} {n}-grams" for n, grams in enumerate(made.model.orders, start=1))
+    print(f"{printable(str(options.output))}: {sizes}")
+    if made.fallback:
+        orders = ", ".join(f"{n}-grams" for n in made.fallback)
+        print(f"too little text to estimate the discounts of {orders}: 0.5, 1 and 1.5 taken, as lmplz would")
+    return 0
+
+
+def run_ppl(options: argparse.Namespace) -> int:
+    """Print perplexities."""
+    from asr_ligru.errors import DataError
+    from asr_ligru.text.arpa import read_arpa
+    from asr_ligru.text.ngram import perplexity
+
+    model = read_arpa(options.arpa)
+    found = perplexity(model, _sentences(options, _speller(options, model.units)))
+    if not found.sentences:
+        raise DataError("no words in the text", where=", ".join(map(str, options.text)))
+    unit = {"word": "words", "char": "characters", "bpe": "pieces"}[model.units]
+    print(f"perplexity                 {found.including_unknown:.2f}")
+    print(f"without unknown {unit:<11}{found.excluding_unknown:.2f}")
+    print(f"unknown {unit:<19}{100 * found.unknown_rate:.2f} %  ({found.unknown} of {found.words})")
+    print(f"sentences                  {found.sentences}")
+    return 0
+
+
+def run_check(options: argparse.Namespace) -> int:
+    """Print what an ARPA file holds; what is wrong with it is an error with its lines."""
+    from asr_ligru.text.arpa import read_arpa
+    from asr_ligru.text.ngram import UNK
+
+    model = read_arpa(options.arpa)
+    for n, grams in enumerate(model.orders, start=1):
+        print(f"{n}-grams      {len(grams)}")
+    print(f"units        {model.units}")
+    if (UNK,) in model.orders[0]:
+        print(f"<unk>        log10 probability {model.orders[0][UNK,][0]:.4f}")
+    else:
+        print("<unk>        none: unknown words are all but impossible")
+    print(f"sum          {model.unigram_sum():.6f} of the one-word probabilities; 1 is right")
+    return 0
+
+
+def _speller(options: argparse.Namespace, units: str) -> Speller:
+    from asr_ligru.models.folder import read_model_folder
+    from asr_ligru.text.sentences import speller
+
+    folder = options.model
+    if units != "bpe" or folder is None:
+        return speller(units)
+    return speller(units, read_model_folder(folder / "model" if (folder / "model").is_dir() else folder).tokenizer)
+
+
+def _sentences(options: argparse.Namespace, speller: Speller) -> Iterator[list[str]]:
+    from asr_ligru.text.sentences import read_sentences, spell
+
+    for path in options.text:
+        for words in read_sentences(path, options.profile):
+            yield spell(words, speller)
