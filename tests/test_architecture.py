@@ -21,13 +21,13 @@ LEVELS = {
     1: ("ops",),
     2: ("nn", "features", "text", "data"),
     3: ("models", "hmm", "decode", "score.wer", "score.bootstrap"),
-    4: ("train", "decode.run", "decode.files", "score"),
+    4: ("train", "decode.run", "decode.batches", "decode.transcribe", "decode.files", "score"),
     5: ("cli", "__main__", "compose", "user_conf", "doctor", "recipes", "integrations"),
 }
 
 # The only places that import a third party: a module, or a package and all below it. torch and numpy are free.
 HOMES = {
-    "av": ("data.audio",),
+    "av": ("data.audio_file",),
     "espeakng_loader": ("recipes.demo",),
     "hydra": ("compose",),
     "jiwer": ("score.wer",),
@@ -43,9 +43,9 @@ HOMES = {
     "safetensors": ("models.tensors",),
     "scipy": ("recipes.demo",),
     "sentencepiece": ("text.tokenizer",),
-    "soundfile": ("data.audio", "doctor"),  # doctor: which codecs it reads
+    "soundfile": ("data.audio", "data.audio_file", "doctor"),  # doctor: which codecs it reads
     "speechbrain": ("train.brain", "decode.beam", "features.augment", "integrations"),
-    "torchaudio": ("features", "data.audio"),  # data.audio: resampling
+    "torchaudio": ("features", "data.resample"),
     "tqdm": ("train.progress", "data.download", "decode.files", "cli", "recipes"),
     "triton": ("ops",),
 }

@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 import math
 import os
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -188,7 +188,7 @@ def _decode_media(file: BinaryIO, path: str | os.PathLike[str], max_seconds: flo
     """Decode the first audio stream of a container that PyAV reads."""
     blocks: list[Samples] = []
     rate_hz = count = 0
-    for rate_hz, block in media_blocks(file, path):  # noqa: B007 - the last one's is used
+    for rate_hz, block in media_blocks(file, path):
         blocks.append(block)
         count += len(block)
         if count > max_seconds * rate_hz:

@@ -133,7 +133,7 @@ def _raw_blocks(file: BinaryIO, where: Where) -> Iterator[Samples]:
             data += file.read(1)
         if len(data) % 2:
             raise DataError("expected headerless 16-bit samples, but an odd number of bytes", where=str(where))
-        yield np.frombuffer(data, "<i2").astype(np.float32)[:, None] / 32768
+        yield np.frombuffer(data, "<i2").astype(np.float32)[:, None] / np.float32(32768)
 
 
 def _cut(
@@ -152,7 +152,9 @@ def _cut(
             yield rate_hz, part
     if kept < wanted or not kept:
         what = f"no samples from {offset_s:g} s on" if not kept else f"ends before {offset_s + (duration_s or 0):.3f} s"
-        raise DataError(what, where=str(where), fix="leave it out or record it again; correct the manifest if it is in one")
+        raise DataError(
+            what, where=str(where), fix="leave it out or record it again; correct the manifest if it is in one"
+        )
 
 
 def _joined(blocks: Iterable[tuple[int, Samples]]) -> Iterator[tuple[int, Samples]]:

@@ -203,7 +203,8 @@ def media_blocks(file: BinaryIO, where: Where) -> Iterator[tuple[int, Samples]]:
             resampler = av.AudioResampler(format="flt")
             for frame in itertools.chain(media.decode(audio=0), [None]):  # None: the resampler's rest
                 for part in resampler.resample(frame):
-                    yield media.streams.audio[0].rate, part.to_ndarray().reshape(-1, part.layout.nb_channels)
+                    samples: Samples = part.to_ndarray().reshape(-1, part.layout.nb_channels).astype(np.float32)
+                    yield media.streams.audio[0].rate, samples
     except av.error.FFmpegError as error:
         raise DataError(f"cannot decode audio: {error.strerror}", where=str(where)) from error
 

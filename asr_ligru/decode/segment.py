@@ -20,7 +20,7 @@ _SLACK_S = 1.0  # as much longer a last piece may be than the limit, so that non
 _MIN_PAUSE_S = 0.15
 _PAD_S = 0.3  # of a pause that is kept beside speech
 _SILENT_DB = -70.0  # of full scale: below it is no speech
-_LOWEST_DB = -120.0
+_LOWEST_DB = -80.0
 _FLOOR, _TOP = 0.10, 0.95  # shares of the frames that lie below the floor and below the loudest
 _MIN_RANGE_DB = 8.0  # between those two: with less, speech cannot be told from the rest
 _QUIET = 0.25  # of that range is still quiet
@@ -122,14 +122,13 @@ class Cutter:
     def _longest_pause(self, quiet: Tensor) -> tuple[int, int] | None:
         """Return where the longest pause behind the first seconds begins and ends, in samples held."""
         low = round(_MIN_PIECE_S / FRAME_S)
-        runs, counts = torch.unique_consecutive(quiet[low:], return_counts=True)
-        counts = torch.where(runs, counts, 0)
-        if not len(counts) or int(counts.max()) * FRAME_S < _MIN_PAUSE_S:
+        is_pause, lengths = torch.unique_consecutive(quiet[low:], return_counts=True)
+        pauses = torch.where(is_pause, lengths, 0)
+        best = int(pauses.argmax())
+        if int(pauses[best]) * FRAME_S < _MIN_PAUSE_S:
             return None
-        best = int(counts.argmax())
-        all_counts = torch.unique_consecutive(quiet[low:], return_counts=True)[1]
-        begin = low + int(all_counts[:best].sum())
-        return begin * self._frame, (begin + int(counts[best])) * self._frame
+        begin = low + int(lengths[:best].sum())
+        return begin * self._frame, (begin + int(lengths[best])) * self._frame
 
 
 class _Level:
