@@ -21,7 +21,7 @@ LEVELS = {
     1: ("ops",),
     2: ("nn", "features", "text", "data"),
     3: ("models", "hmm", "decode", "score.wer", "score.bootstrap"),
-    4: ("train", "decode.run", "decode.batches", "decode.transcribe", "decode.files", "score"),
+    4: ("train", "decode.run", "decode.batches", "decode.transcribe", "decode.files", "decode.recognizer", "score"),
     5: ("cli", "__main__", "compose", "user_conf", "doctor", "recipes", "integrations"),
 }
 

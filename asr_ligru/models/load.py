@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,10 @@ from asr_ligru.hmm.frontend import make_frontend
 from asr_ligru.models.build import build_model
 from asr_ligru.models.ctc import CtcModel
 from asr_ligru.models.folder import ModelFolder, read_model_folder
+from asr_ligru.safety import Limits, printable, safe_extract
 from asr_ligru.text.tokenizer import Tokenizer
+
+_ZIP_LIMITS = Limits(members=64, bytes=8 << 30)
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,21 @@ class LoadedModel:
         return log_probs, out_lens
 
 
-def load_model(folder: Path) -> LoadedModel:
-    """Load a model folder, or the ``model`` folder inside a run folder.
+def load_model(path: Path) -> LoadedModel:
+    """Load a model folder, the ``model`` folder inside a run folder, or a ``.zip`` of one.
 
     Raises:
         DataError: there is no model, or it was altered, or it does not fit its own configuration.
+        EnvironmentError_: no room to unpack a ``.zip``.
     """
+    if path.is_file():
+        with tempfile.TemporaryDirectory() as folder:
+            safe_extract(path, Path(folder) / "model", _ZIP_LIMITS)
+            return _load(Path(folder) / "model", named=path)
+    return _load(path, named=path)
+
+
+def _load(folder: Path, named: Path) -> LoadedModel:
     inner = folder / "model"
     parts = read_model_folder(inner if inner.is_dir() else folder)
     config = build(Config, parts.meta["config"])
@@ -82,7 +95,7 @@ def load_model(folder: Path) -> LoadedModel:
     except RuntimeError as error:
         raise DataError(
             f"the model's tensors do not fit its configuration: {str(error).splitlines()[-1].strip()}",
-            where=str(folder),
+            where=printable(str(named)),
         ) from error
     return LoadedModel(config, network.eval(), parts.tokenizer, frontend, _temperature(parts))
 

@@ -217,7 +217,7 @@ def test_dropin_input_of_other_dtype_is_refused(dtype: torch.dtype) -> None:
 
 
 def test_dropin_docstring_examples_say_the_truth() -> None:
-    names = {f"asr_ligru.nn.dropin.{name}" for name in asr_ligru.__all__}
+    names = {f"asr_ligru.nn.dropin.{name}" for name in asr_ligru.__all__ if name != "load_model"}
     examples = [test for test in doctest.DocTestFinder().find(dropin) if test.examples]
     assert {test.name for test in examples} == names
     runner = doctest.DocTestRunner()
