@@ -21,7 +21,17 @@ LEVELS = {
     1: ("ops",),
     2: ("nn", "features", "text", "data"),
     3: ("models", "hmm", "decode", "score.wer", "score.bootstrap"),
-    4: ("train", "decode.run", "decode.batches", "decode.transcribe", "decode.files", "decode.recognizer", "score"),
+    4: (
+        "train",
+        "decode.run",
+        "decode.batches",
+        "decode.transcribe",
+        "decode.inputs",
+        "decode.outputs",
+        "decode.files",
+        "decode.recognizer",
+        "score",
+    ),
     5: ("cli", "__main__", "compose", "user_conf", "doctor", "recipes", "integrations"),
 }
 
@@ -46,7 +56,7 @@ HOMES = {
     "soundfile": ("data.audio", "data.audio_file", "doctor"),  # doctor: which codecs it reads
     "speechbrain": ("train.brain", "decode.beam", "features.augment", "integrations"),
     "torchaudio": ("features", "data.resample"),
-    "tqdm": ("train.progress", "data.download", "decode.files", "cli", "recipes"),
+    "tqdm": ("train.progress", "data.download", "cli", "recipes"),
     "triton": ("ops",),
 }
 FREE = {"torch", "numpy", "asr_ligru"}

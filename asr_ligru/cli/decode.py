@@ -1,21 +1,24 @@
-"""``asr-ligru decode``: the words of audio files."""
+"""``asr-ligru decode``: the words of any audio."""
 
 from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
+_FORMATS = ("txt", "json", "srt", "vtt", "ctm", "trn", "tsv")
 _EPILOG = """
 examples:
-  asr-ligru decode exp/an4_ctc/ligru-fbank40-char-seed1 mine.wav another.flac
-  asr-ligru decode exp/an4_ctc/ligru-fbank40-char-seed1 recordings/ > texts.txt
+  asr-ligru decode exp/an4_ctc/ligru-fbank40-char-seed1 mine.wav another.m4a
+  asr-ligru decode MODEL recordings/ -o texts --format txt,srt --skip-existing
+  asr-ligru decode MODEL data/an4/test.jsonl --format trn > hyp.trn
+  arecord -f S16_LE -r 16000 -d 5 | asr-ligru decode MODEL -
 
-With one file its text is printed; with several, each line is the file, a tab and its
-text. Exit code 0 when all were decoded, 1 when some failed.
+Text goes to standard output, everything else to standard error. With several
+inputs each line begins with the file and a tab. Long recordings are cut at pauses;
+each piece is a line. Exit code: 0 all were decoded, 1 some failed, 2 usage.
 """
 
 
@@ -27,32 +30,75 @@ def add_to(verbs: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a run folder or its model folder")
-    parser.add_argument("audio", nargs="+", metavar="AUDIO", help="audio files, or folders of them")
-    parser.add_argument("--batch-frames", type=int, default=24000, help="most frames in a padded batch (%(default)s)")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL", help="a run folder, or an exported model folder or .zip")
+    add("audio", nargs="+", metavar="AUDIO", help="files, folders, a manifest (.jsonl), or - for standard input")
+    add("-o", "--output", default="-", metavar="DIR", help="write files there (default: -, standard output)")
+    add("--format", type=_formats, default=("txt",), metavar="F,...", help=f"{', '.join(_FORMATS)} (default: txt)")
+    add("--device", default="auto", metavar="D", help="auto, cpu, cuda or cuda:N (default: auto)")
+    add("--threads", type=_positive, metavar="N", help="CPU threads (default: as torch chooses)")
+    add("--batch-size", type=_batch_size, default=None, metavar="N", help="most pieces at once (default: auto)")
+    add("--decoder", default="greedy", metavar="D", help="greedy, beam or wfst (default: greedy)")
+    add("--lm", type=Path, metavar="ARPA", help="n-gram language model for beam or wfst")
+    add("--lexicon", type=Path, metavar="FILE", help="words and their spelling, for beam or wfst")
+    add("--n-best", type=_positive, default=1, metavar="K", help="readings of each piece (json)")
+    add("--word-times", action="store_true", help="times of words (json, tsv, srt, vtt)")
+    add("--confidence", action="store_true", help="how sure the words are (json, tsv)")
+    add("--channel", type=_channel, default="mix", metavar="C", help="mix (default), split, or a number from 0")
+    add("--raw-rate", type=_positive, metavar="HZ", help="what has no header is 16-bit mono at this rate")
+    add("--speaker-map", type=Path, metavar="FILE", help="lines `file speaker`, for models that adapt")
+    add("--skip-existing", action="store_true", help="with -o: leave out what is there already")
+    add("--fail-fast", action="store_true", help="stop at the first file that fails")
+    loud = parser.add_mutually_exclusive_group()
+    loud.add_argument("-q", "--quiet", action="store_true", help="only results and failures")
+    loud.add_argument("-v", "--verbose", action="store_true", help="also the model, speed and peak memory")
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Decode all files; a bad one is named and does not stop the rest."""
-    from asr_ligru.decode.files import decode_files
-    from asr_ligru.models.load import load_model
-    from asr_ligru.safety import printable
+def _formats(text: str) -> tuple[str, ...]:
+    from asr_ligru.registry import nearest
 
-    logging.getLogger("asr_ligru").setLevel(logging.WARNING)  # which backend runs is of no interest here
-    model = load_model(options.model)
-    show_bar = not options.quiet and sys.stderr.isatty()
-    hyps, timing = decode_files(model, options.audio, batch_frames=options.batch_frames, show_bar=show_bar)
-    for hyp in hyps:
-        name = "" if len(hyps) == 1 else f"{printable(hyp.utt_id)}\t"
-        if hyp.status == "ok":
-            print(f"{name}{printable(hyp.text)}")
-    failed = [hyp for hyp in hyps if hyp.status != "ok"]
-    for hyp in failed:
-        print(f"failed: {printable(hyp.utt_id)}: {printable(hyp.status)}", file=sys.stderr)
-    if len(hyps) > 1 and not options.quiet:
-        rate = f"{timing.audio_s:.0f} s of audio, real-time factor {timing.rtf:.4f}"
-        print(f"{len(hyps) - len(failed)} of {len(hyps)} files decoded, {rate}", file=sys.stderr)
-    sys.stdout.flush()
-    return os.EX_OK if not failed else 1
+    names = tuple(dict.fromkeys(text.split(",")))
+    for name in names:
+        if name not in _FORMATS:
+            raise argparse.ArgumentTypeError(f"unknown format {name!r}; {nearest(name, _FORMATS)}")
+    return names
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 10**9):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+    return int(text)
+
+
+def _batch_size(text: str) -> int | None:
+    return None if text == "auto" else _positive(text)
+
+
+def _channel(text: str) -> str:
+    if text not in ("mix", "split") and not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"expected mix, split or a number from 0, got {text!r}")
+    return text
+
+
+def run(options: argparse.Namespace) -> int:
+    """Decode all inputs; a bad one is named in the end and does not stop the rest."""
+    _check(options)
+    from asr_ligru.cli.decode_job import DecodeJob
+
+    if not options.verbose:
+        logging.getLogger("asr_ligru").setLevel(logging.WARNING)  # which backend runs is of no interest here
+    return DecodeJob(options).run()
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse, before anything heavy is loaded, what cannot work."""
+    from asr_ligru.errors import ConfigError
+
+    to_stdout = options.output == "-"
+    if to_stdout and len(options.format) > 1:
+        raise ConfigError("several formats cannot share standard output", fix="name a folder: -o DIR")
+    if to_stdout and options.skip_existing:
+        raise ConfigError("--skip-existing needs a folder", fix="name it: -o DIR")
+    if "-" in options.audio and sys.stdin.isatty():
+        raise ConfigError("standard input is a terminal", fix="pipe audio into it: arecord -r 16000 | asr-ligru ...")

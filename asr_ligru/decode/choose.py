@@ -33,7 +33,7 @@ DECODERS: Registry[Callable[[LoadedModel, Knowledge], Decoder]] = Registry("deco
 def _greedy(model: LoadedModel, knowledge: Knowledge) -> Decoder:
     if knowledge != Knowledge():
         raise ConfigError("greedy decoding uses no language model and no lexicon", fix="--decoder beam, or wfst")
-    return GreedyDecoder(model.tokenizer)
+    return GreedyDecoder(model.tokenizer, model.temperature)
 
 
 def make_decoder(model: LoadedModel, name: str = "greedy", knowledge: Knowledge | None = None) -> Decoder:

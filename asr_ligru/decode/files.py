@@ -1,69 +1,105 @@
-"""Decode a user's own audio files: any supported format, sample rate and number of channels."""
+"""Decode many recordings together: each gets a transcript, a bad one its reason, and none stops the others."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
-from tqdm import tqdm
+from torch import Tensor
 
-from asr_ligru.config import CorpusConfig
-from asr_ligru.data import audio
-from asr_ligru.decode.run import Timing, decode_utterances
-from asr_ligru.errors import DataError, EnvironmentError_
+from asr_ligru.decode.batches import decode_all
+from asr_ligru.decode.inputs import Input
+from asr_ligru.decode.recording import Recording, Settings, Stretch
+from asr_ligru.decode.result import Result
+from asr_ligru.decode.speakers import adapt, uses_speakers
+from asr_ligru.decode.transcribe import segments
+from asr_ligru.decode.transcript import Transcript
+from asr_ligru.errors import AsrLigruError, DataError, EnvironmentError_
 from asr_ligru.models.load import LoadedModel
-from asr_ligru.typing import Hypothesis, Utterance
 
-_AT_ONCE = 64  # files whose features are held in memory together
-_SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".sph", ".aiff", ".aif", ".au", ".w64", ".caf", ".m4a", ".webm"}
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Stands behind the pieces of a recording."""
+
+    source: Input
+    duration_s: float
+    silent_s: float
+    status: str
 
 
 def decode_files(
-    model: LoadedModel, paths: Sequence[str], *, batch_frames: int = 24000, show_bar: bool = False
-) -> tuple[list[Hypothesis], Timing]:
-    """Decode audio files.
+    model: LoadedModel,
+    inputs: Sequence[Input],
+    settings: Settings,
+    *,
+    fail_fast: bool = False,
+    heard: Callable[[float], object] = lambda seconds: None,
+) -> Iterator[tuple[Input, Transcript]]:
+    """Decode recordings; the pieces of many are decoded together, which changes no text.
 
     Args:
         model: what decodes.
-        paths: files, or folders whose audio files are taken in the order of their names.
-        batch_frames: most frames in a padded batch.
-        show_bar: a progress bar on stderr.
+        inputs: what to decode.
+        settings: how.
+        fail_fast: end behind the first that fails.
+        heard: is told how many seconds more were read.
 
-    Returns:
-        A hypothesis for each file (its id is the path), in order, and what it cost.
+    Yields:
+        Each input with its transcript, in order; a failed one has no segments, and a status that says why.
     """
-    files = [file for path in paths for file in _expand(Path(path))]
-    reading = for_any_audio(model.config.corpus)
-    total = Timing()
-    hyps: list[Hypothesis] = []
-    with tqdm(total=len(files), desc="decoding", disable=not show_bar, leave=False) as bar:
-        for start in range(0, len(files), _AT_ONCE):
-            opened = [_open(path) for path in files[start : start + _AT_ONCE]]
-            good = [u for u in opened if isinstance(u, Utterance)]
-            bar.update(len(opened) - len(good))
-            done, cost = decode_utterances(
-                model, good, reading=reading, batch_frames=batch_frames, tick=lambda: bar.update(1)
-            )
-            total.audio_s, total.wall_s = total.audio_s + cost.audio_s, total.wall_s + cost.wall_s
-            decoded = iter(done)
-            hyps += [next(decoded) if isinstance(u, Utterance) else u for u in opened]
-    return hyps, total
+    if uses_speakers(model):
+        _adapt(model, inputs, settings)
+    found: list[tuple[Stretch, Result]] = []
+    trouble = ""
+    for thing, result in decode_all(model, _pieces(model, inputs, settings, fail_fast, heard), settings):
+        if isinstance(thing, _End):
+            status = thing.status if thing.status != "ok" else trouble or "ok"
+            said = sorted(segments(found, model.frame_s), key=lambda s: s.start_s) if status == "ok" else []
+            yield thing.source, Transcript(thing.source.name, thing.duration_s, tuple(said), status)
+            found, trouble = [], ""
+        elif isinstance(result, AsrLigruError):
+            trouble = result.what
+        elif result is not None:
+            found.append((thing, result))
 
 
-def for_any_audio(corpus: CorpusConfig) -> CorpusConfig:
-    """Return how a user's own files are opened: any sample rate, channels mixed, an hour at most."""
-    return replace(corpus, resample=True, channel="mix", max_seconds=max(3600.0, corpus.max_seconds))
+def _pieces(
+    model: LoadedModel,
+    inputs: Sequence[Input],
+    settings: Settings,
+    fail_fast: bool,
+    heard: Callable[[float], object],
+) -> Iterator[tuple[Stretch | _End, Tensor | None]]:
+    for source in inputs:
+        recording = _recording(model, source, settings, source.speaker)
+        status = source.problem or "ok"
+        told_s = 0.0
+        try:
+            for piece in () if source.problem else recording.feats():
+                yield piece
+                heard(recording.duration_s - told_s)
+                told_s = recording.duration_s
+        except (DataError, EnvironmentError_) as error:
+            status = f"{error.what} ({error.fix})" if error.fix else error.what
+        except OSError as error:
+            status = error.strerror or str(error)
+        yield _End(source, recording.duration_s, recording.silent_s, status), None
+        if fail_fast and status != "ok":
+            return
 
 
-def _expand(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    return sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES)
+def _recording(model: LoadedModel, source: Input, settings: Settings, speaker: str = "") -> Recording:
+    opened = sys.stdin.buffer if source.path is None else source.path
+    return Recording(model, opened, settings, speaker, source.offset_s, source.duration_s)
 
 
-def _open(path: Path) -> Utterance | Hypothesis:
-    try:
-        return Utterance(str(path), path, audio.probe(path).duration_s, "")
-    except (DataError, EnvironmentError_) as error:  # the second: an extra that this format needs
-        return Hypothesis(str(path), "", status=error.what)
+def _adapt(model: LoadedModel, inputs: Sequence[Input], settings: Settings) -> None:
+    """Let the model learn of each speaker from all of his recordings, which are read twice for it."""
+    for speaker in {source.speaker: None for source in inputs if source.speaker and source.path is not None}:
+        adapt(
+            model,
+            speaker,
+            (_recording(model, s, settings) for s in inputs if s.speaker == speaker and s.path and not s.problem),
+        )

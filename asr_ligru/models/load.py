@@ -63,9 +63,10 @@ class LoadedModel:
     @torch.inference_mode()
     def log_probs(self, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Return log probabilities (B, T', V) and their lengths (B,) for B feature matrices (T, F)."""
-        lens = torch.tensor([len(f) for f in feats])
+        device = next(self.network.parameters()).device
+        lens = torch.tensor([len(f) for f in feats], device=device)
         batch = torch.nn.utils.rnn.pad_sequence(list(feats), batch_first=True)
-        log_probs, out_lens = self.network(batch, lens)
+        log_probs, out_lens = self.network(batch.to(device), lens)
         return log_probs, out_lens
 
 
