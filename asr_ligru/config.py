@@ -53,10 +53,11 @@ class CellConfig:
 class ModelConfig:
     """What surrounds the encoder (``model``)."""
 
-    name: str = choice("ctc")
-    stack_frames: int = ranged(1, 1, 8)  # frames concatenated into one; T' = ceil(T / stack_frames)
+    name: str = choice("ctc", "hybrid")
+    stack_frames: int = ranged(1, 1, 8)  # frames concatenated into one; ctc: T' = ceil(T / stack_frames)
     input_dropout: float = ranged(0.0, 0.0, 0.95)
     head_dropout: float = ranged(0.0, 0.0, 0.95)
+    phone_weight: float = ranged(1.0, 0.0, 100.0)  # hybrid: of the phones' loss, beside that of the tied states
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class FeaturesConfig:
 
 @dataclass(frozen=True)
 class HmmConfig:
-    """The GMM-HMM that fMLLR features come from (``hmm``)."""
+    """The GMM-HMM that fMLLR features and the targets of a hybrid model come from (``hmm``)."""
 
     phone_states: int = ranged(3, 2, 10)  # of a phone, left to right
     silence_states: int = ranged(3, 2, 10)
@@ -170,6 +171,7 @@ class TrainConfig:
     average_best: int = ranged(1, 1, 100)  # checkpoints averaged into the final model
     max_grad_norm: float | None = ranged(5.0, 1e-6)
     precision: str = choice("fp32", "bf16")
+    align_with: str | None = None  # hybrid: run folder of a hybrid model; its alignments are the targets
     curriculum_start_frames: int | None = ranged(None, 1)  # longest utterance of the first epoch, doubled each
     eval_every: int = ranged(1, 1)  # epochs
     save_every_s: float = ranged(120.0, 0.0)  # seconds between checkpoints inside an epoch
@@ -189,6 +191,8 @@ class DecodeConfig:
 
     name: str = choice("greedy")
     batch_frames: int = ranged(24000, 1)
+    acoustic_scale: float = ranged(0.1, 1e-4, 10.0)  # hybrid: factor on acoustic log-likelihoods
+    word_score: float = ranged(0.0, -100.0, 100.0)  # hybrid: added for each word
     split: str = choice("test", "dev", "train", "none")  # what is decoded and scored when training ends
 
 
@@ -199,7 +203,7 @@ class Config:
     cell: CellConfig = CellConfig()
     model: ModelConfig = ModelConfig()
     features: FeaturesConfig = FeaturesConfig()
-    hmm: HmmConfig = HmmConfig()  # features=fmllr only
+    hmm: HmmConfig = HmmConfig()  # features=fmllr, model=hybrid
     tokens: TokensConfig = TokensConfig()
     corpus: CorpusConfig = CorpusConfig()
     train: TrainConfig = TrainConfig()

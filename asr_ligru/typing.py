@@ -60,7 +60,8 @@ class Batch:
         utt_ids: B ids.
         feats: (B, T, F) float32; zeros after each utterance's end.
         feat_lens: (B,) int64, frames, 1 <= length <= T.
-        tokens: (B, U) int64 target ids, never 0 (the blank); zeros after the end.
+        tokens: (B, U) int64 target ids, never 0 (the blank); zeros after the end. Of a hybrid model the tied state of
+            each frame, U = T; none at all where an utterance could not be aligned.
         token_lens: (B,) int64.
         epoch: the epoch it was drawn for; seeds everything random about it.
     """

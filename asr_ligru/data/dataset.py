@@ -14,6 +14,7 @@ from asr_ligru.config import AugmentConfig
 from asr_ligru.data.batching import Key
 from asr_ligru.data.source import FeatureSource
 from asr_ligru.features.augment import draw_speed, generator, spec_augment
+from asr_ligru.features.framing import Framing
 from asr_ligru.typing import Batch, Utterance
 
 
@@ -36,6 +37,7 @@ class SpeechDataset(Dataset[Example]):
         source: where features come from.
         seed: of the run.
         augment: random changes; None for evaluation.
+        of_frames: whether the targets are those of frames, and change with the speed.
     """
 
     def __init__(
@@ -45,12 +47,15 @@ class SpeechDataset(Dataset[Example]):
         source: FeatureSource,
         seed: int = 0,
         augment: AugmentConfig | None = None,
+        *,
+        of_frames: bool = False,
     ) -> None:
         self.utterances = utterances
         self.tokens = tokens
         self.source = source
         self.seed = seed
         self.augment = augment
+        self.of_frames = of_frames
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -58,14 +63,35 @@ class SpeechDataset(Dataset[Example]):
     def __getitem__(self, key: Key) -> Example:
         epoch, index = key
         utterance = self.utterances[index]
-        return Example(utterance.utt_id, self._feats(utterance, epoch), tuple(self.tokens[index]), epoch)
+        feats, speed = self._feats(utterance, epoch)
+        tokens = self.tokens[index]
+        if self.of_frames and speed != 1.0:
+            framing = Framing.of(self.source.config)
+            tokens = stretched(tokens, len(feats), speed, framing.window / framing.shift)
+        return Example(utterance.utt_id, feats, tuple(tokens), epoch)
 
-    def _feats(self, utterance: Utterance, epoch: int) -> Tensor:
+    def _feats(self, utterance: Utterance, epoch: int) -> tuple[Tensor, float]:
+        """Return features and how many times as fast they are spoken."""
         if self.augment is None:
-            return self.source.feats(utterance)
+            return self.source.feats(utterance), 1.0
         rng = generator(self.seed, epoch, utterance.utt_id)
-        feats = self.source.feats(utterance, draw_speed(self.augment, rng))
-        return spec_augment(feats, self.augment, rng, num_bins=self.source.frontend.inner_size)
+        speed = draw_speed(self.augment, rng)
+        feats = self.source.feats(utterance, speed)
+        return spec_augment(feats, self.augment, rng, num_bins=self.source.frontend.inner_size), speed
+
+
+def stretched(targets: Sequence[int], num_frames: int, speed: float, window: float) -> list[int]:
+    """Return the targets of frames spoken ``speed`` times as fast: each that of the frame whose middle is nearest.
+
+    Args:
+        targets: of the frames at normal speed; with none there are none.
+        num_frames: frames there are now.
+        speed: factor.
+        window: length of a frame's window in frame shifts.
+    """
+    last = len(targets) - 1
+    places = [round((frame + window / 2) * speed - window / 2) for frame in range(num_frames if targets else 0)]
+    return [targets[min(max(place, 0), last)] for place in places]
 
 
 def collate(examples: Sequence[Example]) -> Batch:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from asr_ligru.hmm.alignment import Alignment
 from asr_ligru.hmm.graph import Phones, transcript_graph
-from asr_ligru.hmm.model import AcousticModel
+from asr_ligru.hmm.model import StateScorer
 from asr_ligru.hmm.search import PathSearch
 from asr_ligru.hmm.tree import ContextTree
 
@@ -28,7 +28,7 @@ class Aligner:
         edge_silence = tree.topology.edge_silence
         self._search = PathSearch([transcript_graph(words, edge_silence) for words in transcripts], tree, lens)
 
-    def align(self, model: AcousticModel, feats: Sequence[Tensor]) -> list[Alignment | None]:
+    def align(self, model: StateScorer, feats: Sequence[Tensor]) -> list[Alignment | None]:
         """Return the best alignment of each utterance, None where there is none (fewer frames than states).
 
         Args:

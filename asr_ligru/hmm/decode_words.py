@@ -12,7 +12,7 @@ from torch import Tensor
 
 from asr_ligru.hmm.alignment import Alignment
 from asr_ligru.hmm.graph import NO_WORD, Phones, loop_graph
-from asr_ligru.hmm.model import AcousticModel
+from asr_ligru.hmm.model import StateScorer
 from asr_ligru.hmm.search import PathSearch
 
 
@@ -85,7 +85,7 @@ class WordLoop:
         weighed = [(phones, unigram.log_probs[word] + options.word_score) for word, phones in pronunciations]
         self._graph = loop_graph(weighed, unigram.end, edge_silence)
 
-    def decode(self, model: AcousticModel, feats: Sequence[Tensor]) -> list[Spoken | None]:
+    def decode(self, model: StateScorer, feats: Sequence[Tensor]) -> list[Spoken | None]:
         """Return the best words of each utterance, None where there are fewer frames than states of a silence.
 
         Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,6 +13,24 @@ from asr_ligru.hmm.diag_gmm import DiagGmm
 from asr_ligru.hmm.gmm_set import GmmSet
 from asr_ligru.hmm.topology import Topology, Transitions
 from asr_ligru.hmm.tree import ContextTree
+
+
+class StateScorer(Protocol):
+    """What a search needs of a model."""
+
+    @property
+    def tree(self) -> ContextTree:
+        """Which tied state a state of a phone is in its context."""
+        ...
+
+    @property
+    def transitions(self) -> Transitions:
+        """Of the tied states."""
+        ...
+
+    def log_likes(self, feats: Tensor, pdfs: Tensor) -> Tensor:
+        """Return log-likelihoods (T, Q) float64 of frames (T, D) in the tied states ``pdfs`` (Q,) int64."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +51,10 @@ class AcousticModel:
     def topology(self) -> Topology:
         """The phones."""
         return self.tree.topology
+
+    def log_likes(self, feats: Tensor, pdfs: Tensor) -> Tensor:
+        """Return log-likelihoods (T, Q) float64 of frames (T, D) in the tied states ``pdfs`` (Q,) int64."""
+        return select(self.gmms, pdfs).log_likes(feats)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors that ``load`` makes an equal model from."""

@@ -15,6 +15,7 @@ from asr_ligru.data.manifest import read_manifest, write_bad_utterances
 from asr_ligru.data.source import FeatureSource
 from asr_ligru.errors import DataError
 from asr_ligru.features.fmllr import Estimate
+from asr_ligru.hmm.alignment import Alignment
 from asr_ligru.hmm.chain import train_chain
 from asr_ligru.hmm.decode_words import Unigram
 from asr_ligru.hmm.frontend import FmllrFrontend
@@ -106,13 +107,11 @@ def train_system(
     return Done(system, material, vocabulary.missing(utterances), bad)
 
 
-def train_frontend(
-    config: Config, utterances: Sequence[Utterance], lexicon: Lexicon | None, watch: Watch
-) -> FmllrFrontend:
-    """Return the front end of ``features=fmllr``; its GMM-HMM is trained when there is none of these settings yet.
+def train_hmm(config: Config, utterances: Sequence[Utterance], lexicon: Lexicon | None, watch: Watch) -> Done:
+    """Return the GMM-HMM of a run; it is trained when there is none of these settings yet.
 
     Args:
-        config: of a run.
+        config: of the run.
         utterances: of its training set.
         lexicon: pronunciations; None takes characters for phones.
         watch: called after each iteration.
@@ -120,8 +119,7 @@ def train_frontend(
     Raises:
         ConfigError, DataError: as ``FmllrFrontend`` and ``train_system``.
     """
-    features = replace(config.features, name="mfcc", cmvn="speaker", cmvn_variance=False, deltas=0, splice=0)
-    FmllrFrontend(config.features)  # refuses what cannot be before hours are spent
+    features = _cepstra(config.features)
     settings = [as_dict(features), as_dict(config.hmm), [[u.utt_id, u.text] for u in utterances]]
     key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
     done = train_system(
@@ -137,11 +135,45 @@ def train_frontend(
         log.warning("%s", render_missing(done.missing))
     if done.bad:
         log.warning("the GMM-HMM was trained without %d of %d utterances", len(done.bad), len(utterances))
+    return done
+
+
+def _cepstra(features: FeaturesConfig) -> FeaturesConfig:
+    """Return the cepstra of the GMM-HMM beside a network's features: those fmllr begins with, or the usual ones."""
+    if features.name == "fmllr":
+        FmllrFrontend(features)  # refuses what cannot be before hours are spent
+        return replace(features, name="mfcc", cmvn="speaker", cmvn_variance=False, deltas=0, splice=0)
+    framing = ("sample_rate_hz", "frame_length_ms", "frame_shift_ms", "low_freq_hz", "high_freq_hz", "cache")
+    return replace(FEATURES, **{key: getattr(features, key) for key in framing})
+
+
+def fmllr_frontend(config: FeaturesConfig, done: Done) -> FmllrFrontend:
+    """Return the front end of ``features=fmllr`` with what ``train_hmm`` returned."""
     transforms = done.system.trained.transforms
     names = done.material.speakers.names
-    return FmllrFrontend(
-        config.features, done.system, {} if transforms is None else dict(zip(names, transforms, strict=True))
-    )
+    return FmllrFrontend(config, done.system, {} if transforms is None else dict(zip(names, transforms, strict=True)))
+
+
+def align_known(
+    system: System, utterances: Sequence[Utterance], corpus: CorpusConfig, cache_dir: Path | None
+) -> dict[str, Alignment]:
+    """Align utterances with their texts, adapted to their speakers.
+
+    Args:
+        system: the GMM-HMM.
+        utterances: to align.
+        corpus: how audio is read.
+        cache_dir: of raw features; None for none.
+
+    Returns:
+        Alignments by utterance id; an utterance that cannot be aligned is not in it.
+    """
+    material = load(utterances, FeatureSource(system.features, corpus, cache_dir), system.vocabulary, [])
+    if not material.utterances:
+        return {}
+    found = system.adapt(system.project(material.base), material.speakers, system.known(material))
+    pairs = zip(material.utterances, found.alignments, strict=True)
+    return {u.utt_id: alignment for u, alignment in pairs if alignment is not None}
 
 
 def align_manifest(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from asr_ligru.hmm.alignment import Alignment
 from asr_ligru.hmm.graph import PhoneGraph, StateGraph, expand
-from asr_ligru.hmm.model import AcousticModel, select
+from asr_ligru.hmm.model import StateScorer
 from asr_ligru.hmm.tree import ContextTree
 from asr_ligru.hmm.viterbi import Trellis, viterbi
 
@@ -57,7 +57,7 @@ class PathSearch:
             self._batches.append(_batch(group, lens))
 
     def best(
-        self, model: AcousticModel, feats: Sequence[Tensor], acoustic_scale: float = ACOUSTIC_SCALE
+        self, model: StateScorer, feats: Sequence[Tensor], acoustic_scale: float = ACOUSTIC_SCALE
     ) -> list[Alignment | None]:
         """Return the best path of each utterance, None where there is none (fewer frames than states).
 
@@ -83,12 +83,12 @@ def _batch(group: list[tuple[int, PhoneGraph, StateGraph]], lens: Sequence[int])
     return _Batch(indices, phones, states, Trellis(states), [lens[i] for i in indices])
 
 
-def _scores(batch: _Batch, model: AcousticModel, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def _scores(batch: _Batch, model: StateScorer, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Return log-likelihoods (T, C) of the tied states in each utterance's graph, and each state's column (S,)."""
     occurring = [torch.unique(graph.pdfs.clamp(min=0), return_inverse=True) for graph in batch.states]
     firsts = torch.tensor([0, *(len(pdfs) for pdfs, _ in occurring)]).cumsum(0).tolist()
     scores = torch.zeros(batch.lens[0], firsts[-1], dtype=torch.float64)
     for index, (pdfs, _), first in zip(batch.indices, occurring, firsts, strict=False):
-        log_likes = select(model.gmms, pdfs).log_likes(feats[index])
+        log_likes = model.log_likes(feats[index], pdfs)
         scores[: len(log_likes), first : first + len(pdfs)] = log_likes
     return scores, torch.cat([columns + first for (_, columns), first in zip(occurring, firsts, strict=False)])

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from asr_ligru.config import Config
+from asr_ligru.hmm.hybrid import HybridHmm
 from asr_ligru.models.ctc import CtcModel
+from asr_ligru.models.hybrid import HybridModel
+
+Model = CtcModel | HybridModel
 
 
-def build_model(config: Config, num_features: int, vocab_size: int) -> CtcModel:
+def build_model(config: Config, num_features: int, vocab_size: int, hmm: HybridHmm | None = None) -> Model:
     """Return the configured model with fresh parameters from torch's generator.
 
     Args:
         config: ``model`` and ``cell`` are used.
         num_features: F of the features.
         vocab_size: V of the tokenizer, with the blank.
+        hmm: of a hybrid model.
     """
-    return CtcModel(num_features, vocab_size, config.cell, config.model)
+    if hmm is None:
+        return CtcModel(num_features, vocab_size, config.cell, config.model)
+    return HybridModel(num_features, hmm.num_states, hmm.num_phones, config.cell, config.model)

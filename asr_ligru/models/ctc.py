@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from asr_ligru.config import CellConfig, ModelConfig
-from asr_ligru.nn.encoder import build_encoder
-from asr_ligru.nn.frontend import StackFrames
+from asr_ligru.models.network import Network
 
 
-class CtcModel(nn.Module):
+class CtcModel(Network):
     """Features in, natural-log token probabilities out.
 
     Args:
@@ -24,11 +23,7 @@ class CtcModel(nn.Module):
     """
 
     def __init__(self, input_size: int, vocab_size: int, cell: CellConfig, model: ModelConfig) -> None:
-        super().__init__()
-        self.stack = StackFrames(model.stack_frames)
-        self.input_dropout = nn.Dropout(model.input_dropout)
-        self.encoder = build_encoder(input_size * model.stack_frames, cell)
-        self.head_dropout = nn.Dropout(model.head_dropout)
+        super().__init__(input_size, cell, model)
         self.head = nn.Linear(self.encoder.output_size, vocab_size)
 
     def forward(self, feats: Tensor, feat_lens: Tensor) -> tuple[Tensor, Tensor]:
@@ -42,15 +37,14 @@ class CtcModel(nn.Module):
             log_probs (B, T', V) float32, normalised over V, and log_prob_lens (B,) with
             T' = ceil(T / stack_frames). What stands behind an utterance's end means nothing.
         """
-        x, lens = self.stack(self.input_dropout(feats), feat_lens)
-        x = self.encoder.outputs(x, lens)
-        logits = self.head(self.head_dropout(x))
-        return torch.log_softmax(logits.float(), dim=-1), lens
+        x, lens = self.encode(feats, feat_lens)
+        return torch.log_softmax(self.head(x).float(), dim=-1), lens
+
+    @property
+    def frames_per_output(self) -> int:
+        """How many frames of features one output stands for."""
+        return self.stack.factor
 
     def output_length(self, num_frames: int) -> int:
         """Return T' for an utterance of ``num_frames`` frames."""
         return self.stack.output_length(num_frames)
-
-    def num_parameters(self) -> int:
-        """Return how many numbers training adjusts."""
-        return sum(p.numel() for p in self.parameters() if p.requires_grad)

@@ -1,7 +1,8 @@
 """Model folders: all that decoding needs, in files that run no code and whose changes are noticed.
 
 ``model.safetensors``, the tokenizer's files, ``frontend.safetensors`` where features have fitted statistics,
-``lexicon.txt`` where there is one, and ``model.json`` with the configuration and the SHA-256 of every other file.
+``lexicon.txt`` where there is one, ``hmm.safetensors`` of a hybrid model, and ``model.json`` with the configuration and
+the SHA-256 of every other file.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from asr_ligru.errors import DataError
+from asr_ligru.hmm.hybrid import HybridHmm
 from asr_ligru.models.tensors import pack, unpack
 from asr_ligru.safety import printable
 from asr_ligru.safety.sealed import open_sealed, seal_folder
@@ -25,6 +27,7 @@ _SEAL = "model.json"
 _MODEL = "model.safetensors"
 _FRONTEND = "frontend.safetensors"
 _LEXICON = "lexicon.txt"
+_HMM = "hmm.safetensors"
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class ModelFolder:
         tokenizer: its output units.
         frontend_tensors: fitted statistics of the features; may be empty.
         lexicon: pronunciations, or None.
+        hmm: the HMM of a hybrid model, or None.
     """
 
     path: Path
@@ -46,6 +50,7 @@ class ModelFolder:
     tokenizer: Tokenizer
     frontend_tensors: dict[str, Tensor]
     lexicon: Lexicon | None
+    hmm: HybridHmm | None
 
 
 def write_model_folder(
@@ -56,6 +61,7 @@ def write_model_folder(
     tokenizer: Tokenizer,
     frontend_tensors: Mapping[str, Tensor],
     lexicon_path: Path | None = None,
+    hmm: HybridHmm | None = None,
 ) -> Path:
     """Write a model folder entirely or not at all, replacing an older one of the same name.
 
@@ -66,6 +72,7 @@ def write_model_folder(
         tokenizer: its output units. A ``phone`` tokenizer brings the lexicon it was built from.
         frontend_tensors: fitted statistics of the features; may be empty.
         lexicon_path: a lexicon to keep beside a tokenizer that has none.
+        hmm: of a hybrid model.
 
     Returns:
         The folder.
@@ -78,6 +85,8 @@ def write_model_folder(
         files[_FRONTEND] = pack(frontend_tensors)
     if lexicon_path is not None:
         files[_LEXICON] = lexicon_path.read_bytes()
+    if hmm is not None:
+        files[_HMM] = pack(hmm.tensors())
     seal_folder(folder, {**files, **tokenizer.files()}, seal=_SEAL, format=FORMAT, head=meta)
     return folder
 
@@ -95,7 +104,7 @@ def read_model_folder(folder: Path) -> ModelFolder:
             fix="name the folder `model` of a finished run",
         )
     meta = open_sealed(folder, seal=_SEAL, format=FORMAT)
-    frontend, lexicon = folder / _FRONTEND, folder / _LEXICON
+    frontend, lexicon, hmm = folder / _FRONTEND, folder / _LEXICON, folder / _HMM
     return ModelFolder(
         path=folder,
         meta=meta,
@@ -103,4 +112,5 @@ def read_model_folder(folder: Path) -> ModelFolder:
         tokenizer=Tokenizer.load(folder),
         frontend_tensors=unpack(frontend) if frontend.is_file() else {},
         lexicon=Lexicon.read(lexicon) if lexicon.is_file() else None,
+        hmm=HybridHmm.load(unpack(hmm)) if hmm.is_file() else None,
     )

@@ -15,8 +15,8 @@ from asr_ligru.errors import DataError
 from asr_ligru.features.framing import Framing
 from asr_ligru.features.frontend import Frontend
 from asr_ligru.hmm.frontend import make_frontend
-from asr_ligru.models.build import build_model
-from asr_ligru.models.ctc import CtcModel
+from asr_ligru.hmm.hybrid import HybridHmm
+from asr_ligru.models.build import Model, build_model
 from asr_ligru.models.folder import ModelFolder, read_model_folder
 from asr_ligru.safety import Limits, printable, safe_extract
 from asr_ligru.text.tokenizer import Tokenizer
@@ -34,19 +34,21 @@ class LoadedModel:
         tokenizer: its output units.
         frontend: features from audio.
         temperature: what log probabilities are divided by for the confidences of words; fitted when it was trained.
+        hmm: what the outputs of a hybrid model stand for; None where they are tokens.
     """
 
     config: Config
-    network: CtcModel
+    network: Model
     tokenizer: Tokenizer
     frontend: Frontend
     temperature: float = 1.0
+    hmm: HybridHmm | None = None
 
     @property
     def frame_s(self) -> float:
         """Return the seconds from one frame of the network's output to the next."""
         features = self.config.features
-        return Framing.of(features).shift * self.config.model.stack_frames / features.sample_rate_hz
+        return Framing.of(features).shift * self.network.frames_per_output / features.sample_rate_hz
 
     def feats(self, wav: Tensor, speaker: str = "") -> Tensor:
         """Return the network's input (T, F) for audio.
@@ -90,7 +92,7 @@ def _load(folder: Path, named: Path) -> LoadedModel:
     config = build(Config, parts.meta["config"])
     frontend = make_frontend(config.features)
     frontend.load_state_dict(parts.frontend_tensors)
-    network = build_model(config, int(parts.meta["num_features"]), parts.tokenizer.vocab_size)
+    network = build_model(config, int(parts.meta["num_features"]), parts.tokenizer.vocab_size, parts.hmm)
     try:
         network.load_state_dict(parts.tensors)
     except RuntimeError as error:
@@ -98,7 +100,7 @@ def _load(folder: Path, named: Path) -> LoadedModel:
             f"the model's tensors do not fit its configuration: {str(error).splitlines()[-1].strip()}",
             where=printable(str(named)),
         ) from error
-    return LoadedModel(config, network.eval(), parts.tokenizer, frontend, _temperature(parts))
+    return LoadedModel(config, network.eval(), parts.tokenizer, frontend, _temperature(parts), parts.hmm)
 
 
 def _temperature(parts: ModelFolder) -> float:

@@ -22,17 +22,16 @@ from asr_ligru import torchaudio_import
 from asr_ligru.config import Config
 from asr_ligru.data.batching import BatchPlan, EpochBatches
 from asr_ligru.data.dataset import Example, SpeechDataset, collate
-from asr_ligru.decode.greedy import BestPath, GreedyDecoder, best_paths
 from asr_ligru.decode.result import Result
-from asr_ligru.models.ctc import CtcModel
+from asr_ligru.models.build import Model
 from asr_ligru.nn.ligru import layer_growth
-from asr_ligru.score.wer import score
 from asr_ligru.train import nonfinite
 from asr_ligru.train.calibration import TEMPERATURES, Calibration, fit_temperature
 from asr_ligru.train.corpus import Corpus
 from asr_ligru.train.curves import Curves
 from asr_ligru.train.interrupt import Interrupted, StopRequest
-from asr_ligru.train.loss import ctc_losses, per_token
+from asr_ligru.train.loss import per_token
+from asr_ligru.train.objective import Predictions, objective_of
 from asr_ligru.train.optim import Schedule, build_optimizer
 from asr_ligru.train.progress import ProgressBar
 from asr_ligru.train.state import RunState
@@ -42,8 +41,6 @@ torchaudio_import.ensure()
 from speechbrain.core import Brain, Stage  # noqa: E402  (after torchaudio can be imported)
 
 logging.getLogger("speechbrain.core").setLevel(logging.WARNING)  # importing it turns its chatter on
-
-Predictions = tuple[Tensor, Tensor]
 
 
 class AsrBrain(Brain):  # type: ignore[misc]
@@ -63,7 +60,7 @@ class AsrBrain(Brain):  # type: ignore[misc]
     def __init__(
         self,
         config: Config,
-        model: CtcModel,
+        model: Model,
         corpus: Corpus,
         state: RunState,
         *,
@@ -85,7 +82,7 @@ class AsrBrain(Brain):  # type: ignore[misc]
         plan = BatchPlan(train.batch_frames, train.max_batch_size, config.seed, train.curriculum_start_frames)
         self.train_batches = EpochBatches(plan, corpus.train.num_frames)
         self.dev_batches = EpochBatches(plan, corpus.dev.num_frames)
-        self.paths: dict[str, BestPath] = {}  # of the evaluation under way
+        self.objective = objective_of(config, corpus)
         self.curves = Curves(run_dir) if train.tensorboard else None
         self.init_optimizers()
 
@@ -98,7 +95,12 @@ class AsrBrain(Brain):  # type: ignore[misc]
         """
         corpus, seed = self.corpus, self.config.seed
         train = SpeechDataset(
-            corpus.train.utterances, corpus.train.tokens, corpus.source, seed, self.config.train.augment
+            corpus.train.utterances,
+            corpus.train.tokens,
+            corpus.source,
+            seed,
+            self.config.train.augment,
+            of_frames=corpus.hmm is not None,
         )
         self.fit(self._epochs(), self._loader(train, self.train_batches), self._dev_loader(), False)
 
@@ -106,13 +108,12 @@ class AsrBrain(Brain):  # type: ignore[misc]
         """Do nothing: optimisers exist since construction and the checkpoint was loaded into them."""
 
     def compute_forward(self, batch: Batch, stage: Stage) -> Predictions:
-        """Return log probabilities and their lengths."""
-        log_probs, lens = self.modules.model(batch.feats.to(self.device), batch.feat_lens)
-        return log_probs, lens
+        """Return what the objective judges."""
+        return self.objective.predict(self.modules.model, batch.feats.to(self.device), batch.feat_lens)
 
     def compute_objectives(self, predictions: Predictions, batch: Batch, stage: Stage) -> Tensor:
         """Return the loss of each utterance, (B,) float32 nats."""
-        return ctc_losses(*predictions, batch)
+        return self.objective.losses(predictions, batch)
 
     def fit_batch(self, batch: Batch) -> Tensor:
         """Use one batch; update the parameters when its group of accumulated batches is complete."""
@@ -137,12 +138,11 @@ class AsrBrain(Brain):  # type: ignore[misc]
         return loss.detach()
 
     def evaluate_batch(self, batch: Batch, stage: Stage) -> Tensor:
-        """Decode a development batch into ``paths`` and return the sum of its losses."""
+        """Show the objective a development batch and return the sum of its losses."""
         with torch.no_grad():
             predictions = self.compute_forward(batch, stage)
             losses = self.compute_objectives(predictions, batch, stage)
-        for utt_id, path in zip(batch.utt_ids, best_paths(*predictions), strict=True):
-            self.paths[utt_id] = path
+        self.objective.observe(predictions, batch)
         return losses.sum().cpu()
 
     def _epochs(self) -> Iterator[int]:
@@ -205,29 +205,25 @@ class AsrBrain(Brain):  # type: ignore[misc]
             raise Interrupted(self.stop.signum)
 
     def evaluate_dev(self, loader: DataLoader[Example] | None = None) -> dict[str, float]:
-        """Return loss for each token and WER (a fraction) of the development set."""
+        """Return loss for each token and the objective's figures on the development set."""
         dev = self.corpus.dev
         loader = loader or self._dev_loader()
-        self.paths = {}
         self.modules.eval()
         self.dev_batches.set_epoch(0)
         total = sum(float(self.evaluate_batch(batch, Stage.VALID)) for batch in loader)
         tokens = sum(map(len, dev.tokens))
-        hyps = {utt_id: self.corpus.tokenizer.decode(path.tokens) for utt_id, path in self.paths.items()}
-        words = score({u.utt_id: u.text for u in dev.utterances}, hyps).words
-        return {"dev_loss": total / max(1, tokens), "dev_wer": words.errors / words.ref}
+        return {"dev_loss": total / max(1, tokens), **self.objective.metrics()}
 
     @torch.no_grad()
     def calibrate(self) -> Calibration | None:
         """Return how sure to be of the words of the model as it is, from the development set; see ``calibration``."""
-        decoders = {t: GreedyDecoder(self.corpus.tokenizer, t) for t in TEMPERATURES}
         heard: dict[float, dict[str, Result]] = {t: {} for t in TEMPERATURES}
         self.modules.eval()
         self.dev_batches.set_epoch(0)
         for batch in self._dev_loader():
-            predictions = self.compute_forward(batch, Stage.VALID)
-            for temperature, decode in decoders.items():
-                heard[temperature].update(zip(batch.utt_ids, decode(*predictions), strict=True))
+            readings = self.objective.readings(self.compute_forward(batch, Stage.VALID), TEMPERATURES)
+            for temperature, results in zip(TEMPERATURES, readings, strict=True):
+                heard[temperature].update(zip(batch.utt_ids, results, strict=True))
         return fit_temperature(heard, {u.utt_id: u.text for u in self.corpus.dev.utterances})
 
     def _growth(self, valid_set: DataLoader[Example]) -> dict[str, list[float]]:

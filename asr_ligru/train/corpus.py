@@ -15,7 +15,9 @@ from asr_ligru.data.source import FeatureSource
 from asr_ligru.errors import DataError
 from asr_ligru.features.augment import speed_samples
 from asr_ligru.features.framing import Framing
-from asr_ligru.hmm.run import train_frontend
+from asr_ligru.features.frontend import Frontend
+from asr_ligru.hmm.hybrid import HybridHmm
+from asr_ligru.hmm.run import Done, fmllr_frontend, train_hmm
 from asr_ligru.hmm.stages import ITERATIONS
 from asr_ligru.safety import printable
 from asr_ligru.text.lexicon import Lexicon
@@ -23,6 +25,7 @@ from asr_ligru.text.normalize import normalize
 from asr_ligru.text.targets import ctc_feasible
 from asr_ligru.text.tokenizer import Tokenizer, build_tokenizer
 from asr_ligru.train.progress import ProgressBar
+from asr_ligru.train.targets import FrameTargets
 from asr_ligru.typing import BadUtterance, Utterance
 
 log = logging.getLogger(__name__)
@@ -30,7 +33,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Split:
-    """A usable part of a corpus: utterances, their frames at normal speed and their target ids."""
+    """A usable part of a corpus: utterances, their frames at normal speed and their target ids.
+
+    Those of a hybrid model are the tied states of the frames, none where an utterance could not be aligned.
+    """
 
     utterances: list[Utterance]
     num_frames: list[int]
@@ -48,6 +54,7 @@ class Corpus:
         tokenizer: the output units.
         lexicon: pronunciations, where the corpus has them.
         bad: what was left out, and why.
+        hmm: what the targets of a hybrid model are states of; None where they are tokens.
     """
 
     train: Split
@@ -56,6 +63,7 @@ class Corpus:
     tokenizer: Tokenizer
     lexicon: Lexicon | None
     bad: list[BadUtterance]
+    hmm: HybridHmm | None = None
 
 
 def load_split(corpus: CorpusConfig, name: str) -> list[Utterance]:
@@ -98,7 +106,11 @@ def load_corpus(
     lexicon_path = Path(corpus.dir) / "lexicon.txt"
     lexicon = Lexicon.read(lexicon_path) if lexicon_path.is_file() else None
     splits = {name: load_split(corpus, split) for name, split in (("train", corpus.train), ("dev", corpus.dev))}
-    source = _source(config, cache_dir, splits["train"][:limit], lexicon, bars)
+    done = _gmm_hmm(config, splits["train"][:limit], lexicon, bars)
+    fmllr = done if config.features.name == "fmllr" else None
+    frontend = fmllr_frontend(config.features, fmllr) if fmllr else Frontend(config.features)
+    source = FeatureSource(config.features, config.corpus, cache_dir, frontend)
+    targets = FrameTargets(config, done, source, bars) if config.model.name == "hybrid" else None
     texts = [u.text for u in splits["train"] if u.text]
     tokenizer = build_tokenizer(config.tokens, texts, lexicon)
     fastest = max((1.0, *config.train.augment.speed))
@@ -110,26 +122,30 @@ def load_corpus(
             good, unreadable = source.scan(spoken, fit=name == "train", tick=bar.tick)
         bad += [*silent, *unreadable]
         _check_rate(unreadable, len(utterances), corpus)
-        speed = fastest if name == "train" else 1.0
-        ready[name], short = _tokenise(good, tokenizer, partial(_frames_at, config.features, output_length, speed))
-        bad += short
+        if targets is not None:
+            ready[name], lost = _label(good, targets, train=name == "train")
+        else:
+            speed = fastest if name == "train" else 1.0
+            ready[name], lost = _tokenise(good, tokenizer, partial(_frames_at, config.features, output_length, speed))
+        bad += lost
         if not any(u.text for u in ready[name].utterances):
             raise DataError(f"no usable utterance with words in split {name!r} of {len(utterances)}", fix=_summary(bad))
-    return Corpus(ready["train"], ready["dev"], source, tokenizer, lexicon, bad)
+    return Corpus(ready["train"], ready["dev"], source, tokenizer, lexicon, bad, targets.hmm if targets else None)
 
 
-def _source(
+def _gmm_hmm(
     config: Config,
-    cache_dir: Path | None,
     utterances: Sequence[Utterance],
     lexicon: Lexicon | None,
     bars: Callable[[str, int], ProgressBar],
-) -> FeatureSource:
-    if config.features.name != "fmllr":
-        return FeatureSource(config.features, config.corpus, cache_dir)
+) -> Done | None:
+    """Return the GMM-HMM that features or targets come from, where they do."""
+    if config.features.name != "fmllr" and (config.model.name != "hybrid" or config.train.align_with):
+        return None
+    if lexicon is None:
+        log.warning("no lexicon.txt in %s: each letter is a phone", config.corpus.dir)
     with bars("training the GMM-HMM", sum(ITERATIONS.values())) as bar:
-        frontend = train_frontend(config, utterances, lexicon, lambda progress: bar.tick())
-    return FeatureSource(config.features, config.corpus, cache_dir, frontend)
+        return train_hmm(config, utterances, lexicon, lambda progress: bar.tick())
 
 
 def _frames_at(features: FeaturesConfig, output_length: Callable[[int], int], speed: float, num_frames: int) -> int:
@@ -161,6 +177,25 @@ def _tokenise(
             reason = f"{len(tokens)} tokens do not fit in {output_length(frames)} output frames"
             short.append(BadUtterance(utterance.utt_id, "length", reason, str(utterance.audio_path)))
     return split, short
+
+
+def _label(
+    good: Sequence[tuple[Utterance, int]], targets: FrameTargets, train: bool
+) -> tuple[Split, list[BadUtterance]]:
+    """Give each frame its state; a development utterance without alignment is scored all the same."""
+    found = targets.train([u for u, _ in good]) if train else targets.dev([u for u, _ in good])
+    split, lost = Split([], [], []), []
+    for utterance, frames in good:
+        states = found.get(utterance.utt_id)
+        if states is None and train:
+            reason = targets.reason(utterance, frames)
+            lost.append(BadUtterance(utterance.utt_id, "align", reason, str(utterance.audio_path)))
+            continue
+        assert states is None or len(states) == frames
+        split.utterances.append(utterance)
+        split.num_frames.append(frames)
+        split.tokens.append([] if states is None else states.tolist())
+    return split, lost
 
 
 def _check_rate(unreadable: Sequence[BadUtterance], total: int, corpus: CorpusConfig) -> None:

@@ -46,7 +46,7 @@ def score_and_record(
         "run": config.run_name,
         "cell": config.cell.name,
         "features": config.features.label,
-        "tokens": config.tokens.name,
+        "tokens": "states" if model.hmm else config.tokens.name,
         "corpus": config.corpus.name,
         "split": config.decode.split,
         "seed": config.seed,

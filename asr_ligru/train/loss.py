@@ -1,6 +1,6 @@
-"""Connectionist temporal classification.
+"""Losses of an utterance: connectionist temporal classification, and cross-entropy of its frames.
 
-Source: Graves et al. 2006.
+Source: Graves et al. 2006 (CTC).
 """
 
 from __future__ import annotations
@@ -32,6 +32,23 @@ def ctc_losses(log_probs: Tensor, log_prob_lens: Tensor, batch: Batch) -> Tensor
         blank=BLANK_ID,
         reduction="none",
     )
+
+
+def frame_losses(log_probs: Tensor, batch: Batch) -> Tensor:
+    """Return the cross-entropy of each utterance's frames.
+
+    Args:
+        log_probs: (B, T, P) natural log, normalised.
+        batch: its tokens are the classes of the frames; frames behind ``token_lens`` do not count.
+
+    Returns:
+        (B,) float32, nats, summed over frames.
+    """
+    targets = batch.tokens.to(log_probs.device)
+    time = targets.shape[1]
+    valid = torch.arange(time) < batch.token_lens[:, None]
+    picked = log_probs[:, :time].float().gather(2, targets[..., None])[..., 0]
+    return -picked.masked_fill(~valid.to(log_probs.device), 0.0).sum(1)
 
 
 def per_token(losses: Tensor, batch: Batch) -> Tensor:

@@ -35,7 +35,7 @@ from asr_ligru.typing import BadUtterance
 log = logging.getLogger(__name__)
 
 # Keys that must stay as they were when a run is continued, because its parameters or targets depend on them.
-ARCHITECTURE = ("cell", "model", "features", "tokens", "corpus", "seed")
+ARCHITECTURE = ("cell", "model", "features", "hmm", "tokens", "corpus", "seed")
 _MAY_CHANGE = ("cell.backend", "cell.lr_scale", "features.cache", "corpus.dir", "corpus.max_bad_rate")
 
 
@@ -93,7 +93,7 @@ def train(config: Config, command: str = "") -> Path:
 
 def _fit(run: Run, corpus: Corpus, stop: StopRequest) -> None:
     config = run.config
-    model = build_model(config, corpus.source.frontend.size, corpus.tokenizer.vocab_size)
+    model = build_model(config, corpus.source.frontend.size, corpus.tokenizer.vocab_size, corpus.hmm)
     state = RunState()
     label = config.cell.name
     with ProgressBar(label, config.train.epochs, config.train.progress) as bar:
@@ -124,6 +124,7 @@ def _fit(run: Run, corpus: Corpus, stop: StopRequest) -> None:
         tokenizer=corpus.tokenizer,
         frontend_tensors=corpus.source.frontend.state_dict(),
         lexicon_path=Path(config.corpus.dir) / "lexicon.txt" if corpus.lexicon else None,
+        hmm=corpus.hmm,
     )
     facts = {"dev_wer": dev["dev_wer"], **(asdict(calibration) if calibration else {})}
     score_and_record(run.dir, config, state, dev=facts, command=run.command, bad=corpus.bad)
@@ -180,7 +181,8 @@ def _check_same_architecture(run: Run) -> None:
     path = run.dir / "config.json"
     if not path.is_file():
         return
-    old, new = _flat(read_json(path)), _flat(as_dict(run.config))
+    # keys that came later had their defaults
+    old, new = _flat(as_dict(Config())) | _flat(read_json(path)), _flat(as_dict(run.config))
     changed = [
         f"{key}: {old.get(key)!r} -> {new.get(key)!r}"
         for key in sorted(old.keys() | new.keys())

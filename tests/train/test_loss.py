@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import ctc_loss
+from torch.nn.functional import cross_entropy, ctc_loss
 
-from asr_ligru.train.loss import ctc_losses, per_token
+from asr_ligru.train.loss import ctc_losses, frame_losses, per_token
 from asr_ligru.typing import Batch
 from tests.tolerance import assert_close
 
@@ -82,3 +82,14 @@ def test_per_token_divides_by_all_tokens_of_the_batch() -> None:
 def test_per_token_of_a_batch_without_tokens_is_finite() -> None:
     _, batch = case(([], []))
     assert float(per_token(torch.tensor([1.0, 2.0]), batch)) == 3.0
+
+
+def test_frame_losses_equal_torchs_cross_entropy_of_each_alone() -> None:
+    classes = ([0, 4, 4, 1, 2, 0, 3], [4] * 12, [], [3, 0, 0, 1])  # of the third nothing is known
+    log_probs, batch = case(classes)
+    losses = frame_losses(log_probs, batch)
+    for loss, row, ids in zip(losses, log_probs, classes, strict=True):
+        expected = cross_entropy(row[: len(ids)], torch.tensor(ids, dtype=torch.int64), reduction="sum")
+        assert_close(loss, expected)
+    (grad,) = torch.autograd.grad(losses.sum(), log_probs)
+    assert not any(row[len(ids) :].any() for row, ids in zip(grad, classes, strict=True))

@@ -14,8 +14,7 @@ from asr_ligru.config import Config
 from asr_ligru.errors import ConfigError, DataError, DivergedError
 from asr_ligru.models.folder import read_model_folder
 from asr_ligru.models.load import load_model
-from asr_ligru.train import brain as brain_module
-from asr_ligru.train import checkpoint
+from asr_ligru.train import checkpoint, objective
 from asr_ligru.train.brain import AsrBrain
 from asr_ligru.train.interrupt import Interrupted
 from asr_ligru.train.lock import run_lock
@@ -195,13 +194,13 @@ def test_train_with_another_sample_rate_names_both(corpus: Path, tmp_path: Path)
 @pytest.fixture
 def third_loss_nan(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the loss of the third batch NaN."""
-    plain, seen = brain_module.ctc_losses, []
+    plain, seen = objective.ctc_losses, []
 
     def losses(*args: Any) -> torch.Tensor:
         seen.append(1)
         return plain(*args) * (float("nan") if len(seen) == 3 else 1.0)
 
-    monkeypatch.setattr(brain_module, "ctc_losses", losses)
+    monkeypatch.setattr(objective, "ctc_losses", losses)
 
 
 @pytest.mark.usefixtures("third_loss_nan")

@@ -1,0 +1,101 @@
+"""The targets of a hybrid model: the tied state of each frame, by the GMM-HMM or by a network trained before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from asr_ligru.config import Config
+from asr_ligru.data.source import FeatureSource
+from asr_ligru.errors import ConfigError
+from asr_ligru.hmm.alignment import Alignment
+from asr_ligru.hmm.hybrid import HybridHmm, TiedStates, log_priors
+from asr_ligru.hmm.run import Done, align_known
+from asr_ligru.models.load import LoadedModel, load_model
+from asr_ligru.train.progress import ProgressBar
+from asr_ligru.typing import Utterance
+
+
+class FrameTargets:
+    """Aligns the utterances of a run.
+
+    Args:
+        config: of the run; ``train.align_with`` names a network to align with.
+        done: the GMM-HMM; it is what aligns when no network is named.
+        source: of the run's features.
+        bars: makes a progress bar from a label and a total.
+
+    Attributes:
+        hmm: what the targets are states of. Its priors are those of the training set, once that is aligned.
+
+    Raises:
+        ConfigError: the network that is named cannot align this run's features.
+    """
+
+    def __init__(
+        self, config: Config, done: Done | None, source: FeatureSource, bars: Callable[[str, int], ProgressBar]
+    ) -> None:
+        self._config, self._source, self._bars = config, source, bars
+        self._done, self._network = done, None
+        if config.train.align_with:
+            self._network, self.hmm = _network(config, Path(config.train.align_with))
+        else:
+            assert done is not None
+            model, system = done.system.trained.model, done.system
+            states = TiedStates(model.tree, model.transitions, log_priors([], model.tree.num_pdfs))
+            self.hmm = HybridHmm(system.vocabulary, system.unigram, states)
+
+    def train(self, utterances: Sequence[Utterance]) -> dict[str, Tensor]:
+        """Return the states (T,) int64 of each training utterance that can be aligned, by its id."""
+        if self._done is None or self._network is not None:
+            found = self._by_network(utterances)
+        else:
+            pairs = zip(self._done.material.utterances, self._done.system.trained.alignments, strict=True)
+            found = {u.utt_id: alignment for u, alignment in pairs if alignment is not None}
+        targets = self._states(found)
+        self.hmm = self.hmm.with_priors(list(targets.values()))
+        return targets
+
+    def dev(self, utterances: Sequence[Utterance]) -> dict[str, Tensor]:
+        """Return the states of development utterances; they are compared with, and nothing is learned from them."""
+        if self._done is None or self._network is not None:
+            return self._states(self._by_network(utterances))
+        corpus = self._config.corpus
+        return self._states(align_known(self._done.system, utterances, corpus, self._source.cache_dir))
+
+    def reason(self, utterance: Utterance, num_frames: int) -> str:
+        """Return why an utterance has no alignment."""
+        missing = self.hmm.vocabulary.missing([utterance])
+        if missing:
+            return f"no pronunciation for {', '.join(repr(m.word) for m in missing)}"
+        return f"{num_frames} frames, too few for its words"
+
+    def _states(self, alignments: dict[str, Alignment]) -> dict[str, Tensor]:
+        return {utt_id: alignment.pdfs(self.hmm.states.tree) for utt_id, alignment in alignments.items()}
+
+    def _by_network(self, utterances: Sequence[Utterance]) -> dict[str, Alignment]:
+        assert self._network is not None
+        vocabulary = self.hmm.vocabulary
+        known = [u for u in utterances if not vocabulary.missing([u])]
+        log_probs = []
+        with self._bars("aligning with the network", len(known)) as bar:
+            for utterance in known:
+                rows, _ = self._network.log_probs([self._source.feats(utterance)])
+                log_probs.append(rows[0].clone())
+                bar.tick()
+        found = self.hmm.align([vocabulary.transcript(u.text) for u in known], log_probs)
+        return {u.utt_id: alignment for u, alignment in zip(known, found, strict=True) if alignment is not None}
+
+
+def _network(config: Config, folder: Path) -> tuple[LoadedModel, HybridHmm]:
+    """Return a network that aligns, and its HMM."""
+    network = load_model(folder)
+    if network.hmm is None:
+        fix = "name the run of a hybrid model"
+        raise ConfigError("that is no hybrid model", where=f"train.align_with={folder}", fix=fix)
+    if network.config.features != config.features or network.config.hmm != config.hmm:
+        fix = "use the same features and hmm settings in both runs"
+        raise ConfigError("that model was trained on other features", where=f"train.align_with={folder}", fix=fix)
+    return network, network.hmm
