@@ -38,7 +38,7 @@ def add_to(verbs: Any) -> None:
     add("--device", default="auto", metavar="D", help="auto, cpu, cuda or cuda:N (default: auto)")
     add("--threads", type=_positive, metavar="N", help="CPU threads (default: as torch chooses)")
     add("--batch-size", type=_batch_size, default=None, metavar="N", help="most pieces at once (default: auto)")
-    add("--decoder", default="greedy", metavar="D", help="greedy, beam or wfst (default: greedy)")
+    add("--decoder", metavar="D", help="greedy, words, beam or wfst (default: greedy; words of a hybrid model)")
     add("--lm", type=Path, metavar="ARPA", help="n-gram language model for beam or wfst")
     add("--lexicon", type=Path, metavar="FILE", help="words and their spelling, for beam or wfst")
     add("--n-best", type=_positive, default=1, metavar="K", help="readings of each piece (json)")

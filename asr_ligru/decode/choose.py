@@ -8,9 +8,12 @@ from pathlib import Path
 
 from asr_ligru.decode.greedy import GreedyDecoder
 from asr_ligru.decode.result import Decoder
+from asr_ligru.decode.words import WordDecoder
 from asr_ligru.errors import ConfigError
+from asr_ligru.hmm.decode_words import SearchOptions
 from asr_ligru.models.load import LoadedModel
 from asr_ligru.registry import Registry
+from asr_ligru.text.arpa import read_arpa
 
 
 @dataclass(frozen=True)
@@ -33,19 +36,34 @@ DECODERS: Registry[Callable[[LoadedModel, Knowledge], Decoder]] = Registry("deco
 def _greedy(model: LoadedModel, knowledge: Knowledge) -> Decoder:
     if knowledge != Knowledge():
         raise ConfigError("greedy decoding uses no language model and no lexicon", fix="--decoder beam, or wfst")
+    if model.hmm is not None:
+        raise ConfigError("greedy decoding reads tokens, a hybrid model gives states", fix="--decoder words, or wfst")
     return GreedyDecoder(model.tokenizer, model.temperature)
 
 
-def make_decoder(model: LoadedModel, name: str = "greedy", knowledge: Knowledge | None = None) -> Decoder:
+@DECODERS.register("words")
+def _words(model: LoadedModel, knowledge: Knowledge) -> Decoder:
+    hmm = model.hmm
+    if hmm is None:
+        raise ConfigError("--decoder words is for hybrid models", fix="--decoder greedy, beam or wfst")
+    if knowledge.lexicon is not None:
+        raise ConfigError("--decoder words has the lexicon of the model", fix="--decoder wfst")
+    if knowledge.lm is not None:
+        hmm = hmm.with_lm(read_arpa(knowledge.lm))
+    weights = model.config.decode
+    return WordDecoder(hmm, SearchOptions(weights.acoustic_scale, weights.word_score), model.temperature)
+
+
+def make_decoder(model: LoadedModel, name: str | None = None, knowledge: Knowledge | None = None) -> Decoder:
     """Return the decoder called ``name`` for a model.
 
     Args:
         model: whose output it reads.
-        name: an entry of ``DECODERS``.
+        name: an entry of ``DECODERS``; None for greedy, or words of a hybrid model.
         knowledge: a language model, a lexicon.
 
     Raises:
         ConfigError: no such decoder, or it does not use what it is given.
         EnvironmentError_: the extra that it needs is not installed.
     """
-    return DECODERS[name](model, knowledge or Knowledge())
+    return DECODERS[name or ("words" if model.hmm else "greedy")](model, knowledge or Knowledge())

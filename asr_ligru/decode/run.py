@@ -11,11 +11,9 @@ from torch import Tensor
 from asr_ligru.config import CorpusConfig
 from asr_ligru.data import audio
 from asr_ligru.data.batching import BatchPlan
-from asr_ligru.decode.greedy import GreedyDecoder
+from asr_ligru.decode.choose import make_decoder
 from asr_ligru.decode.result import Decoder, Result
-from asr_ligru.decode.words import WordDecoder
 from asr_ligru.errors import DataError
-from asr_ligru.hmm.decode_words import SearchOptions
 from asr_ligru.models.load import LoadedModel
 from asr_ligru.typing import Hypothesis, Utterance
 
@@ -52,7 +50,7 @@ def decode_utterances(
     Args:
         model: what decodes.
         utterances: what to decode.
-        decoder: from log probabilities to words; ``default_decoder`` when omitted.
+        decoder: from log probabilities to words; that of ``make_decoder`` when omitted.
         reading: how audio is opened; by default as in the model's training.
         batch_frames: most frames in a padded batch.
         tick: called after each utterance, for a progress bar.
@@ -60,7 +58,7 @@ def decode_utterances(
     Returns:
         Hypotheses in the order of ``utterances``, and the time it took.
     """
-    decoder = decoder or default_decoder(model)
+    decoder = decoder or make_decoder(model)
     timing = Timing()
     started = time.monotonic()
     hyps: dict[int, Hypothesis] = {}
@@ -84,15 +82,6 @@ def decode_utterances(
             tick()
     timing.wall_s = time.monotonic() - started
     return [hyps[i] for i in range(len(utterances))], timing
-
-
-def default_decoder(model: LoadedModel) -> Decoder:
-    """Return greedy decoding, or of a hybrid model that with its lexicon and its language model."""
-    if model.hmm is None:
-        return GreedyDecoder(model.tokenizer, model.temperature)
-    weights = model.config.decode
-    options = SearchOptions(weights.acoustic_scale, weights.word_score)
-    return WordDecoder(model.hmm, options, model.temperature)
 
 
 def decode_feats(model: LoadedModel, feats: Sequence[Tensor], decoder: Decoder, n_best: int = 1) -> list[Result]:

@@ -14,6 +14,9 @@ from asr_ligru.hmm.alignment import Alignment
 from asr_ligru.hmm.graph import NO_WORD, Phones, loop_graph
 from asr_ligru.hmm.model import StateScorer
 from asr_ligru.hmm.search import PathSearch
+from asr_ligru.text.ngram import BOS, EOS, IMPOSSIBLE, NgramModel
+
+_LN10 = math.log(10.0)
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,17 @@ class Unigram:
         counts.update(word for line in lines for word in line if word in counts)
         total = math.log(sum(counts.values()) + len(lines))
         return cls({w: math.log(n) - total for w, n in counts.items()}, math.log(max(len(lines), 1)) - total)
+
+    @classmethod
+    def of_model(cls, model: NgramModel) -> Unigram:
+        """Return the single words of an n-gram model."""
+        log_probs = {word: _LN10 * model.log10_prob(word, ()) for word in sorted(model.vocabulary)}
+        return cls(log_probs, _LN10 * model.log10_prob(EOS, ()))
+
+    def model(self) -> NgramModel:
+        """Return it as an n-gram model."""
+        probs = {BOS: IMPOSSIBLE, EOS: self.end / _LN10, **{word: p / _LN10 for word, p in self.log_probs.items()}}
+        return NgramModel(({(word,): (prob, 0.0) for word, prob in probs.items()},))
 
 
 @dataclass(frozen=True)
@@ -69,7 +83,7 @@ class WordLoop:
 
     Args:
         pronunciations: word and phones, a word as often as it has pronunciations.
-        unigram: with a probability of each of these words.
+        unigram: of these words; one that it does not have is not recognised.
         options: what is weighed.
         edge_silence: probability that an utterance begins with silence, and that it ends with it.
     """
@@ -81,8 +95,8 @@ class WordLoop:
         options: SearchOptions,
         edge_silence: float = 0.5,
     ) -> None:
-        self._pronunciations, self._options = pronunciations, options
-        weighed = [(phones, unigram.log_probs[word] + options.word_score) for word, phones in pronunciations]
+        self._pronunciations, self._options = [p for p in pronunciations if p[0] in unigram.log_probs], options
+        weighed = [(phones, unigram.log_probs[word] + options.word_score) for word, phones in self._pronunciations]
         self._graph = loop_graph(weighed, unigram.end, edge_silence)
 
     def decode(self, model: StateScorer, feats: Sequence[Tensor]) -> list[Spoken | None]:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from asr_ligru.errors import DataError
+from asr_ligru.errors import ConfigError, DataError
 from asr_ligru.hmm.align import Aligner, Transcript
 from asr_ligru.hmm.alignment import Alignment
 from asr_ligru.hmm.decode_words import SearchOptions, Unigram, WordLoop
-from asr_ligru.hmm.store import topology_json, topology_of
 from asr_ligru.hmm.topology import Transitions
 from asr_ligru.hmm.tree import ContextTree
 from asr_ligru.hmm.vocabulary import Vocabulary
+from asr_ligru.models.tensors import pack, unpack
 from asr_ligru.safety import printable
+from asr_ligru.text.arpa import arpa_lines, read_arpa
 from asr_ligru.text.lexicon import Lexicon
+from asr_ligru.text.ngram import BOS, EOS, NgramModel
 
-_JSON = "words_json"
+_TENSORS = "hmm.safetensors"
+_LEXICON = "lexicon.txt"
+_LM = "lm.arpa"
+_FIX = "use another copy of the model, or train again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +69,12 @@ class HybridHmm:
 
     Attributes:
         vocabulary: words and phones.
-        unigram: how likely each word is.
+        lm: how likely words are.
         states: what the network tells apart.
     """
 
     vocabulary: Vocabulary
-    unigram: Unigram
+    lm: NgramModel
     states: TiedStates = field(repr=False)
 
     @property
@@ -92,9 +97,9 @@ class HybridHmm:
         return found
 
     def loop(self, options: SearchOptions) -> WordLoop:
-        """Return a decoder of words."""
+        """Return a decoder of words that takes each by itself, whatever the order of the language model."""
         topology = self.states.tree.topology
-        return WordLoop(self.vocabulary.entries, self.unigram, options, topology.edge_silence)
+        return WordLoop(self.vocabulary.entries, Unigram.of_model(self.lm), options, topology.edge_silence)
 
     def align(self, transcripts: Sequence[Transcript], log_probs: Sequence[Tensor]) -> list[Alignment | None]:
         """Return the best alignment of each utterance by the network's own states, None where there is none.
@@ -106,55 +111,65 @@ class HybridHmm:
         aligner = Aligner(transcripts, self.states.tree, [len(frames) for frames in log_probs])
         return aligner.align(self.states, log_probs)
 
+    def with_lm(self, lm: NgramModel) -> HybridHmm:
+        """Return it with another language model, of single words.
+
+        Raises:
+            ConfigError: a longer one.
+            DataError: it has none of the lexicon's words.
+        """
+        if lm.order > 1 and lm.orders[1].keys() - {(BOS, EOS)}:
+            what = f"the language model has {lm.order}-grams, this search takes words one by one"
+            raise ConfigError(what, fix="--decoder wfst")
+        if not any(word in lm for word, _ in self.vocabulary.entries):
+            fix = "check that both are in the same case and language"
+            raise DataError("no word of the lexicon is in the language model", fix=fix)
+        return replace(self, lm=lm)
+
     def with_priors(self, targets: Sequence[Tensor]) -> HybridHmm:
         """Return it with priors counted over other alignments."""
         priors = log_priors(targets, self.num_states)
         return replace(self, states=replace(self.states, log_priors=priors))
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Return the tensors that ``load`` makes an equal HMM from; words are the bytes of a JSON text."""
-        head = {
-            "topology": topology_json(self.states.tree.topology),
-            "lexicon": [[word, list(phones)] for word, phones in self.vocabulary.lexicon],
-            "words": self.unigram.log_probs,
-            "end": self.unigram.end,
-        }
-        return {
+    def files(self) -> dict[str, bytes]:
+        """Return the files that ``read`` makes an equal HMM from."""
+        topology = self.states.tree.topology
+        tensors = {
             "tree": self.states.tree.table,
             "stay": self.states.transitions.stay,
             "log_priors": self.states.log_priors,
-            _JSON: torch.frombuffer(bytearray(json.dumps(head).encode()), dtype=torch.uint8),
+            "num_states": torch.tensor([topology.num_states, topology.num_silence_states]),
+            "edge_silence": torch.tensor(topology.edge_silence, dtype=torch.float64),
+        }
+        return {
+            _TENSORS: pack(tensors),
+            _LEXICON: self.vocabulary.lexicon.text().encode(),
+            _LM: "".join(f"{line}\n" for line in arpa_lines(self.lm)).encode(),
         }
 
     @classmethod
-    def load(cls, tensors: Mapping[str, Tensor]) -> HybridHmm:
-        """Return the HMM whose tensors these are.
+    def read(cls, folder: Path) -> HybridHmm | None:
+        """Read the HMM in a model folder; None where there is none.
 
         Raises:
             DataError: parts are missing, or do not fit together.
         """
-        try:
-            head = json.loads(tensors[_JSON].numpy().tobytes())
-            entries: dict[str, list[tuple[str, ...]]] = {}
-            for word, phones in head["lexicon"]:
-                entries.setdefault(word, []).append(tuple(phones))
-            topology = topology_of(head["topology"])
-            unigram = Unigram(dict(head["words"]), float(head["end"]))
-            states = TiedStates(
-                ContextTree(topology, tensors["tree"]), Transitions(tensors["stay"]), tensors["log_priors"]
-            )
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise DataError(f"the HMM of a hybrid model cannot be read: {printable(str(error))}", fix=_FIX) from error
-        vocabulary = Vocabulary(
-            Lexicon(entries), topology.num_states, topology.num_silence_states, topology.edge_silence
-        )
+        if not (folder / _TENSORS).is_file():
+            return None
+        tensors = unpack(folder / _TENSORS)
+        missing = {"tree", "stay", "log_priors", "num_states", "edge_silence"} - tensors.keys()
+        if missing:
+            raise DataError(f"no {sorted(missing)[0]} in {_TENSORS}", where=printable(str(folder)), fix=_FIX)
+        of_phone, of_silence = tensors["num_states"].tolist()
+        edge_silence = float(tensors["edge_silence"])
+        vocabulary = Vocabulary(Lexicon.read(folder / _LEXICON), of_phone, of_silence, edge_silence)
+        topology = vocabulary.topology
+        tree = ContextTree(topology, tensors["tree"])
         size = len(topology.phones)
-        shape = (size, size, size, topology.max_states)
-        if vocabulary.topology != topology or states.tree.table.shape != shape:
-            raise DataError("the HMM of a hybrid model has other phones than its lexicon", fix=_FIX)
-        if not states.tree.num_pdfs == len(states.transitions.stay) == len(states.log_priors):
-            raise DataError("tree, transitions and priors of a hybrid model have other numbers of states", fix=_FIX)
-        return cls(vocabulary, unigram, states)
-
-
-_FIX = "use another copy of the model, or train again"
+        if tree.table.shape != (size, size, size, topology.max_states):
+            raise DataError(f"{_TENSORS} has other phones than the lexicon", where=printable(str(folder)), fix=_FIX)
+        states = TiedStates(tree, Transitions(tensors["stay"]), tensors["log_priors"])
+        if not tree.num_pdfs == len(states.transitions.stay) == len(states.log_priors):
+            what = f"tree, transitions and priors in {_TENSORS} have other numbers of states"
+            raise DataError(what, where=printable(str(folder)), fix=_FIX)
+        return cls(vocabulary, read_arpa(folder / _LM), states)

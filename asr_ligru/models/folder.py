@@ -1,8 +1,8 @@
 """Model folders: all that decoding needs, in files that run no code and whose changes are noticed.
 
 ``model.safetensors``, the tokenizer's files, ``frontend.safetensors`` where features have fitted statistics,
-``lexicon.txt`` where there is one, ``hmm.safetensors`` of a hybrid model, and ``model.json`` with the configuration and
-the SHA-256 of every other file.
+``lexicon.txt`` where there is one, ``hmm.safetensors`` and ``lm.arpa`` of a hybrid model, and ``model.json`` with the
+configuration and the SHA-256 of every other file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ _SEAL = "model.json"
 _MODEL = "model.safetensors"
 _FRONTEND = "frontend.safetensors"
 _LEXICON = "lexicon.txt"
-_HMM = "hmm.safetensors"
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def write_model_folder(
     if lexicon_path is not None:
         files[_LEXICON] = lexicon_path.read_bytes()
     if hmm is not None:
-        files[_HMM] = pack(hmm.tensors())
+        files |= hmm.files()
     seal_folder(folder, {**files, **tokenizer.files()}, seal=_SEAL, format=FORMAT, head=meta)
     return folder
 
@@ -104,7 +103,7 @@ def read_model_folder(folder: Path) -> ModelFolder:
             fix="name the folder `model` of a finished run",
         )
     meta = open_sealed(folder, seal=_SEAL, format=FORMAT)
-    frontend, lexicon, hmm = folder / _FRONTEND, folder / _LEXICON, folder / _HMM
+    frontend, lexicon = folder / _FRONTEND, folder / _LEXICON
     return ModelFolder(
         path=folder,
         meta=meta,
@@ -112,5 +111,5 @@ def read_model_folder(folder: Path) -> ModelFolder:
         tokenizer=Tokenizer.load(folder),
         frontend_tensors=unpack(frontend) if frontend.is_file() else {},
         lexicon=Lexicon.read(lexicon) if lexicon.is_file() else None,
-        hmm=HybridHmm.load(unpack(hmm)) if hmm.is_file() else None,
+        hmm=HybridHmm.read(folder),
     )

@@ -30,10 +30,11 @@ def write_arpa(path: Path, model: NgramModel) -> None:
         EnvironmentError_: the file cannot be written.
     """
     with write_errors(path.parent, _BYTES_A_LINE * sum(map(len, model.orders))), atomic_file(path) as stream:
-        stream.writelines(f"{line}\n".encode() for line in _lines(model))
+        stream.writelines(f"{line}\n".encode() for line in arpa_lines(model))
 
 
-def _lines(model: NgramModel) -> Iterator[str]:
+def arpa_lines(model: NgramModel) -> Iterator[str]:
+    """Yield the lines of a model's file."""
     yield from (f"{_HEADER}{model.units}", "\\data\\")
     yield from (f"ngram {n}={len(grams)}" for n, grams in enumerate(model.orders, start=1))
     for n, grams in enumerate(model.orders, start=1):

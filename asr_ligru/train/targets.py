@@ -45,7 +45,7 @@ class FrameTargets:
             assert done is not None
             model, system = done.system.trained.model, done.system
             states = TiedStates(model.tree, model.transitions, log_priors([], model.tree.num_pdfs))
-            self.hmm = HybridHmm(system.vocabulary, system.unigram, states)
+            self.hmm = HybridHmm(system.vocabulary, system.unigram.model(), states)
 
     def train(self, utterances: Sequence[Utterance]) -> dict[str, Tensor]:
         """Return the states (T,) int64 of each training utterance that can be aligned, by its id."""

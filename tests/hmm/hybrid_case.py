@@ -20,10 +20,7 @@ def tiny_hmm() -> HybridHmm:
     vocabulary = Vocabulary(LEXICON)
     tree = ContextTree.monophone(vocabulary.topology)
     states = TiedStates(tree, Transitions.initial(tree.num_pdfs), log_priors([], tree.num_pdfs))
-    return HybridHmm(vocabulary, Unigram.of(["go no"], LEXICON_WORDS), states)
-
-
-LEXICON_WORDS = ("go", "no")
+    return HybridHmm(vocabulary, Unigram.of(["go no"], ("go", "no")).model(), states)
 
 
 def sure_of(path: list[int], num_states: int = 12, sharpness: float = 8.0) -> Tensor:

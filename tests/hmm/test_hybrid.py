@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load, save
 
-from asr_ligru.errors import DataError
-from asr_ligru.hmm.decode_words import SearchOptions
+from asr_ligru.errors import ConfigError, DataError
+from asr_ligru.hmm.decode_words import SearchOptions, Unigram
 from asr_ligru.hmm.hybrid import HybridHmm, log_priors
+from asr_ligru.text.ngram import NgramModel
 from tests.hmm.hybrid_case import path_of, sure_of, tiny_hmm
 
 
@@ -75,20 +79,58 @@ def score(hmm: HybridHmm, path: list[int], log_probs: torch.Tensor, phones: str)
     return total + 2 * math.log(0.5)  # silence or none, at either end
 
 
-def test_load_gives_an_equal_hmm() -> None:
+def test_read_gives_an_equal_hmm(tmp_path: Path) -> None:
     hmm = tiny_hmm().with_priors([torch.tensor([1, 1, 5])])
-    found = HybridHmm.load(hmm.tensors())
+    found = read(tmp_path, hmm.files())
     assert found.vocabulary.entries == hmm.vocabulary.entries
-    assert found.unigram == hmm.unigram
-    assert all(torch.equal(a, b) for a, b in zip(found.tensors().values(), hmm.tensors().values(), strict=True))
+    assert found.vocabulary.topology == hmm.vocabulary.topology
+    assert found.lm.orders[0].keys() == hmm.lm.orders[0].keys()
+    for name, value in hmm.lm.orders[0].items():
+        assert found.lm.orders[0][name] == pytest.approx(value, abs=1e-6)
+    assert found.files()["hmm.safetensors"] == hmm.files()["hmm.safetensors"]
 
 
-@pytest.mark.parametrize("broken", ["tree", "stay", "log_priors", "words_json"])
-def test_load_altered_parts_are_refused(broken: str) -> None:
-    tensors = tiny_hmm().tensors()
-    tensors[broken] = tensors[broken][1:]
-    with pytest.raises(DataError, match="hybrid model"):
-        HybridHmm.load(tensors)
-    del tensors[broken]
-    with pytest.raises(DataError, match="cannot be read"):
-        HybridHmm.load(tensors)
+def read(folder: Path, files: dict[str, bytes]) -> HybridHmm:
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    found = HybridHmm.read(folder)
+    assert found is not None
+    return found
+
+
+def test_read_folder_without_an_hmm_is_none(tmp_path: Path) -> None:
+    assert HybridHmm.read(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("hmm.safetensors", {"tree": torch.zeros(1, dtype=torch.int32)}, "no edge_silence"),
+        ("hmm.safetensors", {"log_priors": torch.zeros(3, dtype=torch.float64)}, "other numbers of states"),
+        ("lexicon.txt", b"go G O\n", "other phones"),
+        ("lexicon.txt", b"go\n", "no phones"),
+        ("lm.arpa", b"\\data\\\n", "language model"),
+    ],
+)
+def test_read_parts_that_do_not_fit_are_refused(name: str, content: Any, message: str, tmp_path: Path) -> None:
+    files = tiny_hmm().files()
+    if name == "hmm.safetensors":
+        whole = load(files[name])
+        files[name] = save(content if message.startswith("no ") else whole | content)
+    else:
+        files[name] = content
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, files)
+
+
+def test_with_lm_takes_single_words_and_refuses_others() -> None:
+    hmm = tiny_hmm()
+    path = sure_of(path_of("N O", hmm), sharpness=1.0)
+    only_go = Unigram({"go": math.log(0.5)}, math.log(0.5)).model()
+    (found,) = hmm.with_lm(only_go).loop(SearchOptions(1.0)).decode(hmm.states, [path])
+    assert found is not None
+    assert found.words == ("go",)
+    with pytest.raises(DataError, match="no word of the lexicon"):
+        hmm.with_lm(Unigram({"stop": math.log(0.5)}, math.log(0.5)).model())
+    with pytest.raises(ConfigError, match="2-grams"):
+        hmm.with_lm(NgramModel((*only_go.orders, {("go", "go"): (-1.0, 0.0)})))

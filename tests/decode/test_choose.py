@@ -1,0 +1,36 @@
+"""Which decoder reads which model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from asr_ligru.decode.choose import Knowledge, make_decoder
+from asr_ligru.decode.greedy import GreedyDecoder
+from asr_ligru.decode.words import WordDecoder
+from asr_ligru.errors import ConfigError
+from asr_ligru.models.load import LoadedModel, load_model
+from tests.hmm.hybrid_case import tiny_hmm
+from tests.tiny_model import write_model
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> LoadedModel:
+    return load_model(write_model(tmp_path / "model"))
+
+
+def test_make_decoder_without_a_name_is_the_models_own(model: LoadedModel) -> None:
+    assert isinstance(make_decoder(model), GreedyDecoder)
+    assert isinstance(make_decoder(replace(model, hmm=tiny_hmm())), WordDecoder)
+
+
+def test_make_decoder_that_cannot_read_the_model_is_refused(model: LoadedModel) -> None:
+    with pytest.raises(ConfigError, match="hybrid"):
+        make_decoder(model, "words")
+    hybrid = replace(model, hmm=tiny_hmm())
+    with pytest.raises(ConfigError, match="states"):
+        make_decoder(hybrid, "greedy")
+    with pytest.raises(ConfigError, match="lexicon"):
+        make_decoder(hybrid, "words", Knowledge(lexicon=Path("lexicon.txt")))
