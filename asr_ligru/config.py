@@ -88,6 +88,14 @@ class FeaturesConfig:
 
 
 @dataclass(frozen=True)
+class StreamsConfig:
+    """Features that stand beside those of ``features`` in each frame (``streams``), normalised alike."""
+
+    fbank: int = ranged(0, 0, 512)  # mel filters
+    mfcc: int = ranged(0, 0, 512)  # cepstra
+
+
+@dataclass(frozen=True)
 class HmmConfig:
     """The GMM-HMM that fMLLR features and the targets of a hybrid model come from (``hmm``)."""
 
@@ -203,6 +211,7 @@ class Config:
     cell: CellConfig = CellConfig()
     model: ModelConfig = ModelConfig()
     features: FeaturesConfig = FeaturesConfig()
+    streams: StreamsConfig = StreamsConfig()
     hmm: HmmConfig = HmmConfig()  # features=fmllr, model=hybrid
     tokens: TokensConfig = TokensConfig()
     corpus: CorpusConfig = CorpusConfig()
@@ -212,6 +221,12 @@ class Config:
     run_name: str = "demo_ctc"  # the recipe's name; runs of one recipe share a folder
     exp_root: str = "exp"  # holds the runs of all recipes
     exp_dir: str = ""  # the run's folder; empty: <exp_root>/<run_name>/<what distinguishes the run>
+
+    @property
+    def features_label(self) -> str:
+        """How a table names all features, such as "fmllr+fbank40"."""
+        others = {name: getattr(self.streams, name) for name in ("fbank", "mfcc")}
+        return "+".join([self.features.label, *(f"{name}{size}" for name, size in others.items() if size)])
 
 
 def build(cls: type[C], tree: Mapping[str, Any]) -> C:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from asr_ligru.config import CorpusConfig, FeaturesConfig
@@ -47,17 +48,21 @@ class FeatureSource:
 
     def raw(self, utterance: Utterance, speed: float = 1.0) -> Tensor:
         """Return (T, F') features before normalisation, from the cache when it has them."""
+        parts = [self._raw(part, utterance, speed) for part in self.frontend.parts]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+    def _raw(self, part: Frontend, utterance: Utterance, speed: float) -> Tensor:
         if self._cache is None:
-            return self._extract(utterance, speed)
+            return self._extract(part, utterance, speed)
         key = cache_key(
-            self.config,
+            part.config,
             utterance.audio_path,
             offset_s=utterance.offset_s,
             duration_s=utterance.duration_s,
             speed=speed,
             channel=self.corpus.channel,
         )
-        return self._cache.get_or_compute(key, lambda: self._extract(utterance, speed))
+        return self._cache.get_or_compute(key, lambda: self._extract(part, utterance, speed))
 
     def scan(
         self, utterances: Sequence[Utterance], fit: bool, tick: Callable[[], object] = lambda: None
@@ -85,7 +90,7 @@ class FeatureSource:
         use((utterance.speaker, self.raw(utterance)) for utterance, _ in good)
         return good, bad
 
-    def _extract(self, utterance: Utterance, speed: float) -> Tensor:
+    def _extract(self, part: Frontend, utterance: Utterance, speed: float) -> Tensor:
         wav = audio.read(
             utterance.audio_path,
             offset_s=utterance.offset_s,
@@ -95,4 +100,4 @@ class FeatureSource:
             channel=self.corpus.channel,
             max_seconds=self.corpus.max_seconds,
         )
-        return self.frontend.extract(change_speed(wav, speed))
+        return part.extract(change_speed(wav, speed))

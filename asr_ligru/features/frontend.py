@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from torch import Tensor
 
@@ -27,6 +27,8 @@ class Frontend:
         config: the features.
 
     Attributes:
+        config: the features.
+        parts: what it is made of: itself, or several.
         extract: the extractor of the raw features.
         raw_size: features in a frame that comes in.
         inner_size: features before differences and splicing.
@@ -34,9 +36,11 @@ class Frontend:
     """
 
     def __init__(self, config: FeaturesConfig) -> None:
-        self._config = config
-        self.extract = FeatureExtractor(config)
-        self.raw_size = self.inner_size = self.extract.raw_size
+        self.config = config
+        self.parts: tuple[Frontend, ...] = (self,)
+        extractor = FeatureExtractor(config)
+        self.extract: Callable[[Tensor], Tensor] = extractor
+        self.raw_size = self.inner_size = extractor.raw_size
         self.size = self.raw_size * (config.deltas + 1) * (2 * config.splice + 1)
         self._global: CmvnStats | None = None
         self._speakers: dict[str, CmvnStats] = {}
@@ -44,7 +48,7 @@ class Frontend:
     @property
     def needs_fit(self) -> bool:
         """Whether ``fit`` has to be called before training."""
-        return self._config.cmvn in ("speaker", "global")
+        return self.config.cmvn in ("speaker", "global")
 
     def fit(self, corpus: Iterable[tuple[str, Tensor]]) -> None:
         """Take the statistics from the training set; reads nothing unless ``needs_fit``.
@@ -55,9 +59,9 @@ class Frontend:
         Raises:
             DataError: the set is empty.
         """
-        if self._config.cmvn == "speaker":
+        if self.config.cmvn == "speaker":
             self.add_speakers(corpus)
-        elif self._config.cmvn == "global":
+        elif self.config.cmvn == "global":
             per_utterance = (CmvnStats.of(raw) for _, raw in corpus)
             total = next(per_utterance, None)
             if total is None:
@@ -70,7 +74,7 @@ class Frontend:
         Args:
             corpus: as for ``fit``. Speakers known before are taken anew; utterances without a speaker are passed over.
         """
-        if self._config.cmvn != "speaker":
+        if self.config.cmvn != "speaker":
             return
         found: dict[str, CmvnStats] = {}
         for speaker, raw in corpus:
@@ -94,19 +98,19 @@ class Frontend:
         """
         if raw.shape[1] != self.raw_size:
             raise DataError(f"expected {self.raw_size} raw features in a frame, got {raw.shape[1]}")
-        feats = add_deltas(self._normalized(raw, speaker), self._config.deltas)
-        return splice(feats, self._config.splice, self._config.splice)
+        feats = add_deltas(self._normalized(raw, speaker), self.config.deltas)
+        return splice(feats, self.config.splice, self.config.splice)
 
     def _normalized(self, raw: Tensor, speaker: str) -> Tensor:
-        if self._config.cmvn == "none":
+        if self.config.cmvn == "none":
             return raw
-        if self._config.cmvn == "global":
+        if self.config.cmvn == "global":
             if self._global is None:
                 raise DataError("no global CMVN statistics", fix="use the complete model folder, or train again")
             stats = self._global
         else:
             stats = self._speakers.get(speaker) or CmvnStats.of(raw)
-        return stats.normalize(raw, variance=self._config.cmvn_variance)
+        return stats.normalize(raw, variance=self.config.cmvn_variance)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the tensors that belong into a model folder; empty unless CMVN is global."""
@@ -118,7 +122,7 @@ class Frontend:
         Raises:
             DataError: statistics are missing, or of other features.
         """
-        if self._config.cmvn != "global":
+        if self.config.cmvn != "global":
             return
         table = state.get(_GLOBAL)
         if table is None or table.shape != (2, self.raw_size + 1):

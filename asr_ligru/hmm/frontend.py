@@ -12,13 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from asr_ligru.config import FeaturesConfig
+from asr_ligru.config import FeaturesConfig, StreamsConfig
 from asr_ligru.errors import ConfigError, DataError
 from asr_ligru.features.cmvn import CmvnStats
 from asr_ligru.features.deltas import add_deltas
 from asr_ligru.features.fmllr import apply, compose
 from asr_ligru.features.frontend import Frontend
 from asr_ligru.features.splice import splice
+from asr_ligru.features.streams import with_streams
 from asr_ligru.hmm.speakers import Speakers
 from asr_ligru.hmm.system import System
 from asr_ligru.text.lexicon import Lexicon
@@ -27,9 +28,15 @@ _PREFIX = "hmm."
 _JSON = "hmm_json"
 
 
-def make_frontend(config: FeaturesConfig) -> Frontend:
-    """Return the front end of these features, without its state."""
-    return FmllrFrontend(config) if config.name == "fmllr" else Frontend(config)
+def make_frontend(config: FeaturesConfig, streams: StreamsConfig | None = None) -> Frontend:
+    """Return the front end of these features, without its state.
+
+    Args:
+        config: the features.
+        streams: others beside them.
+    """
+    first = FmllrFrontend(config) if config.name == "fmllr" else Frontend(config)
+    return with_streams(first, streams or StreamsConfig())
 
 
 class FmllrFrontend(Frontend):
@@ -109,8 +116,8 @@ class FmllrFrontend(Frontend):
             mean = CmvnStats.of(raw)
             transform = self._estimate([("", raw)], {"": mean}, {})[""]
         (feats,) = self._system.project([mean.normalize(raw, variance=False)])
-        context = self._config.splice
-        return splice(add_deltas(apply(transform, feats), self._config.deltas), context, context)
+        context = self.config.splice
+        return splice(add_deltas(apply(transform, feats), self.config.deltas), context, context)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the GMM-HMM as tensors; its words and settings are the bytes of a JSON text."""
@@ -143,7 +150,7 @@ class FmllrFrontend(Frontend):
             raise DataError(f"the GMM-HMM was not trained on {self.raw_size} cepstra", fix="train again")
         self._found = system
         self.inner_size = len(projection)
-        self.size = self.inner_size * (self._config.deltas + 1) * (2 * self._config.splice + 1)
+        self.size = self.inner_size * (self.config.deltas + 1) * (2 * self.config.splice + 1)
 
     @property
     def _system(self) -> System:
@@ -173,13 +180,13 @@ class FmllrFrontend(Frontend):
             speakers = Speakers.of(["unknown"] * len(asked), [names[i] for i in asked])
             adapted = self._system.adapt([feats[i] for i in asked], speakers, self._system.recognised)
             found |= {names[i]: adapted.transforms[s] for i, s in zip(asked, speakers.of_utterance, strict=True)}
-        if self._config.cmvn == "none":
+        if self.config.cmvn == "none":
             return {speaker: found[speaker] for speaker in means}
         totals: dict[str, CmvnStats] = {}
         for speaker, frames in zip(names, feats, strict=True):
             stats = CmvnStats.of(apply(found[speaker], frames))
             totals[speaker] = totals[speaker] + stats if speaker in totals else stats
-        variance = self._config.cmvn_variance
+        variance = self.config.cmvn_variance
         return {s: compose(_normalisation(total, variance), found[s]) for s, total in totals.items()}
 
 

@@ -90,7 +90,7 @@ def _load(folder: Path, named: Path) -> LoadedModel:
     inner = folder / "model"
     parts = read_model_folder(inner if inner.is_dir() else folder)
     config = build(Config, parts.meta["config"])
-    frontend = make_frontend(config.features)
+    frontend = make_frontend(config.features, config.streams)
     frontend.load_state_dict(parts.frontend_tensors)
     network = build_model(config, int(parts.meta["num_features"]), parts.tokenizer.vocab_size, parts.hmm)
     try:

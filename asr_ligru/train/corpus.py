@@ -16,6 +16,7 @@ from asr_ligru.errors import DataError
 from asr_ligru.features.augment import speed_samples
 from asr_ligru.features.framing import Framing
 from asr_ligru.features.frontend import Frontend
+from asr_ligru.features.streams import with_streams
 from asr_ligru.hmm.hybrid import HybridHmm
 from asr_ligru.hmm.run import Done, fmllr_frontend, train_hmm
 from asr_ligru.hmm.stages import ITERATIONS
@@ -108,7 +109,8 @@ def load_corpus(
     splits = {name: load_split(corpus, split) for name, split in (("train", corpus.train), ("dev", corpus.dev))}
     done = _gmm_hmm(config, splits["train"][:limit], lexicon, bars)
     fmllr = done if config.features.name == "fmllr" else None
-    frontend = fmllr_frontend(config.features, fmllr) if fmllr else Frontend(config.features)
+    first = fmllr_frontend(config.features, fmllr) if fmllr else Frontend(config.features)
+    frontend = with_streams(first, config.streams)
     source = FeatureSource(config.features, config.corpus, cache_dir, frontend)
     targets = FrameTargets(config, done, source, bars) if config.model.name == "hybrid" else None
     texts = [u.text for u in splits["train"] if u.text]

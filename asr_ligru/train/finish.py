@@ -45,7 +45,7 @@ def score_and_record(
     record: dict[str, Any] = {
         "run": config.run_name,
         "cell": config.cell.name,
-        "features": config.features.label,
+        "features": config.features_label,
         "tokens": "states" if model.hmm else config.tokens.name,
         "corpus": config.corpus.name,
         "split": config.decode.split,

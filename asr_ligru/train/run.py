@@ -35,7 +35,7 @@ from asr_ligru.typing import BadUtterance
 log = logging.getLogger(__name__)
 
 # Keys that must stay as they were when a run is continued, because its parameters or targets depend on them.
-ARCHITECTURE = ("cell", "model", "features", "hmm", "tokens", "corpus", "seed")
+ARCHITECTURE = ("cell", "model", "features", "streams", "hmm", "tokens", "corpus", "seed")
 _MAY_CHANGE = ("cell.backend", "cell.lr_scale", "features.cache", "corpus.dir", "corpus.max_bad_rate")
 
 

@@ -95,7 +95,8 @@ def _network(config: Config, folder: Path) -> tuple[LoadedModel, HybridHmm]:
     if network.hmm is None:
         fix = "name the run of a hybrid model"
         raise ConfigError("that is no hybrid model", where=f"train.align_with={folder}", fix=fix)
-    if network.config.features != config.features or network.config.hmm != config.hmm:
-        fix = "use the same features and hmm settings in both runs"
+    keys = ("features", "streams", "hmm")
+    if any(getattr(network.config, key) != getattr(config, key) for key in keys):
+        fix = "use the same features, streams and hmm settings in both runs"
         raise ConfigError("that model was trained on other features", where=f"train.align_with={folder}", fix=fix)
     return network, network.hmm

@@ -98,3 +98,12 @@ def test_fmllr_frontend_without_state_or_speakers_is_refused(model: LoadedModel)
         model.frontend.fit([("a", raw), ("", raw)])
     with pytest.raises(ConfigError, match="cmvn"):
         FmllrFrontend(FeaturesConfig(name="fmllr", cmvn="global"))
+
+
+def test_fmllr_with_streams_is_recorded_and_decodes_a_new_file(folder: Path, tmp_path: Path) -> None:
+    assert train(folder, "streams", "streams.fbank=8", "streams.mfcc=6") == 0
+    record = json.loads((folder / "streams" / "run.json").read_text(encoding="utf-8"))
+    assert record["features"] == "fmllr+fbank8+mfcc6"
+    assert load_model(folder / "streams").frontend.size == 6 + 8 + 6
+    audio.write(tmp_path / "new.wav", say(["cd", "ab"], seed=9), SAMPLE_RATE_HZ)
+    assert cli.main(["decode", str(folder / "streams"), str(tmp_path / "new.wav")]) == 0
