@@ -49,7 +49,6 @@ HOMES = {
     "lhotse": ("integrations",),
     "matplotlib": ("score.report",),
     "omegaconf": ("compose", "user_conf"),
-    "pygtrie": ("decode.beam",),
     "safetensors": ("models.tensors",),
     "scipy": ("recipes.demo",),
     "sentencepiece": ("text.tokenizer",),
