@@ -38,9 +38,11 @@ def add_to(verbs: Any) -> None:
     add("--device", default="auto", metavar="D", help="auto, cpu, cuda or cuda:N (default: auto)")
     add("--threads", type=_positive, metavar="N", help="CPU threads (default: as torch chooses)")
     add("--batch-size", type=_batch_size, default=None, metavar="N", help="most pieces at once (default: auto)")
-    add("--decoder", metavar="D", help="greedy, words, beam or wfst (default: greedy; words of a hybrid model)")
+    add("--decoder", metavar="D", help="greedy, words, beam or wfst (default: as the rest asks for)")
     add("--lm", type=Path, metavar="ARPA", help="n-gram language model for beam or wfst")
-    add("--lexicon", type=Path, metavar="FILE", help="words and their spelling, for beam or wfst")
+    add("--lexicon", type=Path, metavar="FILE", help="words and their spelling, for wfst")
+    add("--decode-config", type=Path, metavar="FILE", help="weights for beam that `asr-ligru tune` wrote")
+    add("--hot-words", type=_words, default=(), metavar="W,...", help="words for beam to favour")
     add("--n-best", type=_positive, default=1, metavar="K", help="readings of each piece (json)")
     add("--word-times", action="store_true", help="times of words (json, tsv, srt, vtt)")
     add("--confidence", action="store_true", help="how sure the words are (json, tsv)")
@@ -63,6 +65,10 @@ def _formats(text: str) -> tuple[str, ...]:
         if name not in _FORMATS:
             raise argparse.ArgumentTypeError(f"unknown format {name!r}; {nearest(name, _FORMATS)}")
     return names
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in text.split(",") if word)
 
 
 def _positive(text: str) -> int:

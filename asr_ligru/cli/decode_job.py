@@ -87,7 +87,11 @@ class DecodeJob:
     def _decode(self, model: LoadedModel) -> None:
         options = self._options
         settings = Settings(
-            decoder=make_decoder(model, options.decoder, Knowledge(options.lm, options.lexicon)),
+            decoder=make_decoder(
+                model,
+                options.decoder,
+                Knowledge(options.lm, options.lexicon, options.decode_config, options.hot_words),
+            ),
             n_best=options.n_best,
             channel=options.channel,
             raw_rate_hz=options.raw_rate,

@@ -23,10 +23,14 @@ class Knowledge:
     Attributes:
         lm: an n-gram language model in ARPA format.
         lexicon: words and how they are spelled in the model's tokens.
+        settings: weights that ``asr-ligru tune`` wrote; they bring their language model.
+        hot_words: words to favour.
     """
 
     lm: Path | None = None
     lexicon: Path | None = None
+    settings: Path | None = None
+    hot_words: tuple[str, ...] = ()
 
 
 DECODERS: Registry[Callable[[LoadedModel, Knowledge], Decoder]] = Registry("decoder")
@@ -35,7 +39,9 @@ DECODERS: Registry[Callable[[LoadedModel, Knowledge], Decoder]] = Registry("deco
 @DECODERS.register("greedy")
 def _greedy(model: LoadedModel, knowledge: Knowledge) -> Decoder:
     if knowledge != Knowledge():
-        raise ConfigError("greedy decoding uses no language model and no lexicon", fix="--decoder beam, or wfst")
+        raise ConfigError(
+            "greedy decoding uses no language model, lexicon, weights or hot words", fix="--decoder beam, or wfst"
+        )
     if model.hmm is not None:
         raise ConfigError("greedy decoding reads tokens, a hybrid model gives states", fix="--decoder words, or wfst")
     return GreedyDecoder(model.tokenizer, model.temperature)
@@ -46,12 +52,21 @@ def _words(model: LoadedModel, knowledge: Knowledge) -> Decoder:
     hmm = model.hmm
     if hmm is None:
         raise ConfigError("--decoder words is for hybrid models", fix="--decoder greedy, beam or wfst")
-    if knowledge.lexicon is not None:
-        raise ConfigError("--decoder words has the lexicon of the model", fix="--decoder wfst")
+    if knowledge != Knowledge(lm=knowledge.lm):
+        raise ConfigError("--decoder words has the lexicon of the model, and no weights", fix="--decoder wfst")
     if knowledge.lm is not None:
         hmm = hmm.with_lm(read_arpa(knowledge.lm))
     weights = model.config.decode
     return WordDecoder(hmm, SearchOptions(weights.acoustic_scale, weights.word_score), model.temperature)
+
+
+@DECODERS.register("beam")
+def _beam(model: LoadedModel, knowledge: Knowledge) -> Decoder:
+    from asr_ligru.decode.beam.make import make_beam_decoder  # SpeechBrain takes seconds to import
+
+    if knowledge.lexicon:
+        raise ConfigError("beam search spells words freely and uses no lexicon", fix="--decoder wfst")
+    return make_beam_decoder(model, knowledge.lm, knowledge.settings, knowledge.hot_words)
 
 
 def make_decoder(model: LoadedModel, name: str | None = None, knowledge: Knowledge | None = None) -> Decoder:
@@ -59,11 +74,13 @@ def make_decoder(model: LoadedModel, name: str | None = None, knowledge: Knowled
 
     Args:
         model: whose output it reads.
-        name: an entry of ``DECODERS``; None for greedy, or words of a hybrid model.
+        name: an entry of ``DECODERS``; None for words of a hybrid model, beam with settings, and greedy.
         knowledge: a language model, a lexicon.
 
     Raises:
         ConfigError: no such decoder, or it does not use what it is given.
         EnvironmentError_: the extra that it needs is not installed.
     """
-    return DECODERS[name or ("words" if model.hmm else "greedy")](model, knowledge or Knowledge())
+    known = knowledge or Knowledge()
+    usual = "words" if model.hmm else "beam" if known.settings else "greedy"
+    return DECODERS[name or usual](model, known)
