@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,16 +80,31 @@ def load_model(path: Path) -> LoadedModel:
         DataError: there is no model, or it was altered, or it does not fit its own configuration.
         EnvironmentError_: no room to unpack a ``.zip``.
     """
-    if path.is_file():
-        with tempfile.TemporaryDirectory() as folder:
-            safe_extract(path, Path(folder) / "model", _ZIP_LIMITS)
-            return _load(Path(folder) / "model", named=path)
-    return _load(path, named=path)
+    with model_folder(path) as folder:
+        return _load(folder, named=path)
+
+
+@contextmanager
+def model_folder(path: Path) -> Iterator[Path]:
+    """Give the folder of a model, unpacked for as long as the block lasts where it is in a ``.zip``.
+
+    Args:
+        path: as of ``load_model``.
+
+    Raises:
+        DataError: the archive is damaged or refused.
+        EnvironmentError_: no room to unpack it.
+    """
+    with ExitStack() as stack:
+        if path.is_file():
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "model"
+            safe_extract(path, place, _ZIP_LIMITS)
+            path = place
+        yield path / "model" if (path / "model").is_dir() else path
 
 
 def _load(folder: Path, named: Path) -> LoadedModel:
-    inner = folder / "model"
-    parts = read_model_folder(inner if inner.is_dir() else folder)
+    parts = read_model_folder(folder)
     config = build(Config, parts.meta["config"])
     frontend = make_frontend(config.features, config.streams)
     frontend.load_state_dict(parts.frontend_tensors)

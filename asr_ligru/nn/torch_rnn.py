@@ -69,6 +69,10 @@ class TorchRecurrent(Encoder):
         lengths.check(lens, len(x), x.shape[1])
         if x.is_cuda or int(lens.min()) == x.shape[1]:
             return super().outputs(x, lens)
+        return self.padded_outputs(x, lens)
+
+    def padded_outputs(self, x: Tensor, lens: Tensor) -> Tensor:
+        """Encode as ``outputs`` does, by operations that are the same for every batch."""
         network = self.network
         weights = iter(network.all_weights)
         for layer in range(network.num_layers):
@@ -82,7 +86,7 @@ class TorchRecurrent(Encoder):
 
     def _one_way(self, x: Tensor, weights: list[nn.Parameter]) -> Tensor:
         """Return (B, T, H) of one layer and direction, from zero states."""
-        zero = x.new_zeros(1, len(x), self.network.hidden_size)
+        zero = x.new_zeros(1, x.shape[0], self.network.hidden_size)
         tensors: list[Tensor] = list(weights)
         options = True, 1, 0.0, self.training, False, True  # biases, layers, dropout, train, bidirectional, batch first
         if isinstance(self.network, nn.LSTM):
