@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +40,7 @@ def onnx_model(network: CtcModel, num_features: int) -> bytes:
         x = _torch_network(graph, network.encoder.network, x, lens)
     elif isinstance(network.encoder, RecurrentStack):
         for layer in network.encoder.layers:
-            x = _layer(graph, layer, x, lens)
+            x = _layer(graph, cast(RecurrentLayer, layer), x, lens)
     logits = x @ network.head.weight.T + network.head.bias
     log_probs = graph.op("LogSoftmax", logits, axis=-1)
     vocab_size = network.head.out_features
@@ -81,9 +82,10 @@ def _layer(graph: Graph, layer: RecurrentLayer, x: Value, lens: Value) -> Value:
     states = graph.scan(
         lambda state, frame: recurrence(frame, layer.u, state, **options), _first_state(graph, layer, x), sequence
     )  # (T, D, B, parts * H)
+    read: Any = layer.output  # of values instead of tensors
     h = states.chunk(layer.parts, dim=-1)[0] if layer.parts > 1 else states
     heard = [
-        graph.op("Transpose", graph.op("Gather", layer.output(h), graph.constant(d), axis=1), perm=[1, 0, 2])
+        graph.op("Transpose", graph.op("Gather", read(h), graph.constant(d), axis=1), perm=[1, 0, 2])
         for d in range(layer.directions)
     ]
     return graph.op("Concat", heard[0], *(_reversed(graph, way, lens) for way in heard[1:]), axis=-1)
@@ -108,8 +110,9 @@ def _projection(graph: Graph, layer: RecurrentLayer, x: Value) -> Value:
     if isinstance(norm, nn.GroupNorm):
         parts = wx.chunk(norm.num_groups, dim=-1) if norm.num_groups > 1 else [wx]
         size = norm.num_channels // norm.num_groups
-        normed = [nn.functional.layer_norm(part, (size,), eps=norm.eps) for part in parts]  # type: ignore[arg-type]
-        wx = graph.op("Concat", *normed, axis=-1) * norm.weight + norm.bias  # type: ignore[arg-type]
+        layer_norm: Any = nn.functional.layer_norm  # of values instead of tensors
+        wx = graph.op("Concat", *(layer_norm(part, (size,), eps=norm.eps) for part in parts), axis=-1)
+        wx = wx * norm.weight + norm.bias
     return wx
 
 
@@ -142,6 +145,6 @@ def _torch_network(graph: Graph, network: nn.GRU | nn.LSTM, x: Value, lens: Valu
 
 def _gates(weights: Tensor, kind: type[nn.Module]) -> Tensor:
     """Reorder torch's blocks of H rows as ONNX has them."""
-    order = _ORDERS[kind]  # type: ignore[index]
+    order = _ORDERS[kind]
     blocks = weights.chunk(len(order))
     return torch.cat([blocks[i] for i in order])

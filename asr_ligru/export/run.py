@@ -16,6 +16,7 @@ from asr_ligru.data import audio
 from asr_ligru.errors import ConfigError, EnvironmentError_
 from asr_ligru.export.check import Check, Runner, compare, made_up_wavs, onnx_runner
 from asr_ligru.export.torchscript import torchscript_model
+from asr_ligru.models.ctc import CtcModel
 from asr_ligru.models.load import LoadedModel, load_model, model_folder
 from asr_ligru.registry import Registry
 from asr_ligru.safety import atomic_write, json_text, printable
@@ -72,6 +73,13 @@ def export(source: Path, kind: str, target: Path, recordings: Sequence[Path] = (
         return exporter(Job(load_model(folder), folder, target, recordings))
 
 
+def _network(job: Job) -> CtcModel:
+    network = job.model.network
+    if not isinstance(network, CtcModel):
+        raise ConfigError("only models that are trained with CTC have this form; this one is a hybrid", fix="--to zip")
+    return network
+
+
 @EXPORTERS.register("zip")
 def _to_zip(job: Job) -> None:
     atomic_write(job.target, zip_of(job.folder))
@@ -82,31 +90,36 @@ def _to_onnx(job: Job) -> Check:
     for name in ("onnx", "onnxruntime"):
         if importlib.util.find_spec(name) is None:
             raise EnvironmentError_(f"{name} is not installed", fix='pip install "asr-ligru[export]"')
-    onnx_model = importlib.import_module("asr_ligru.export.onnx_model").onnx_model
-    content = onnx_model(job.model.network, job.model.frontend.size)
+    from asr_ligru.export.onnx_model import onnx_model
+
+    content = onnx_model(_network(job), job.model.frontend.size)
     return _checked(job, content, onnx_runner(content))
 
 
 @EXPORTERS.register("torchscript")
 def _to_torchscript(job: Job) -> Check:
-    content, run = torchscript_model(job.model.network, job.model.frontend.size)
+    content, run = torchscript_model(_network(job), job.model.frontend.size)
     return _checked(job, content, run)
 
 
 @EXPORTERS.register("speechbrain")
 def _to_speechbrain(job: Job) -> None:
+    _network(job)
     rate_hz = job.model.config.features.sample_rate_hz
     with write_errors(job.target.parent, 0):
         job.target.mkdir()
-    atomic_write(job.target / "model.zip", zip_of(job.folder))
+    atomic_write(job.target / "encoder.ckpt", zip_of(job.folder))
     atomic_write(job.target / "hyperparams.yaml", _HYPERPARAMS.format(rate_hz=rate_hz))
 
 
 _HYPERPARAMS = """\
 # For speechbrain.inference.ASR.EncoderASR.from_hparams; needs the package asr_ligru.
+# encoder.ckpt is the model's .zip: the name that SpeechBrain looks for.
 encoder: !new:asr_ligru.integrations.encoder_asr.Encoder
 tokenizer: !new:asr_ligru.integrations.encoder_asr.Texts
+  encoder: !ref <encoder>
 decoding_function: !name:asr_ligru.integrations.encoder_asr.best_tokens
+  blank_id: 0
 audio_normalizer: !new:speechbrain.dataio.preprocess.AudioNormalizer
   sample_rate: {rate_hz}
 modules:
@@ -114,13 +127,8 @@ modules:
 pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
   loadables:
     encoder: !ref <encoder>
-    tokenizer: !ref <tokenizer>
-  paths:
-    encoder: model.zip
-    tokenizer: model.zip
   custom_hooks:
     encoder: !name:asr_ligru.integrations.encoder_asr.load
-    tokenizer: !name:asr_ligru.integrations.encoder_asr.load
 """
 
 

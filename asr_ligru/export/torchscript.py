@@ -42,7 +42,7 @@ class _Loop(nn.Module):
 
     def forward(self, frames: Tensor, state: Tensor) -> Tensor:
         """Return states (T, D, B, S) after each of the frames (T, D, B, G * H)."""
-        states = torch.jit.annotate(list[Tensor], [])
+        states: list[Tensor] = []
         for t in range(frames.shape[0]):
             state = self.step(frames[t], state)
             states.append(state)
@@ -52,6 +52,8 @@ class _Loop(nn.Module):
 class _Layer(nn.Module):
     """A recurrent layer over padded batches instead of packed rows."""
 
+    first: Tensor
+
     def __init__(self, layer: RecurrentLayer) -> None:
         super().__init__()
         self.weight, self.bias = (nn.Parameter(x) for x in projection(layer))
@@ -60,7 +62,8 @@ class _Layer(nn.Module):
         self.directions, self.own = layer.directions, layer.u.shape[0]
         self.register_buffer("first", layer.initial_state(1).detach())
         example = torch.zeros(self.directions, 2, layer.gates * self.hidden_size), self.first.expand(-1, 2, -1)
-        self.loop = torch.jit.script(_Loop(torch.jit.trace(_Step(layer), example)))
+        step = torch.jit.trace(_Step(layer), example)  # type: ignore[no-untyped-call]
+        self.loop = torch.jit.script(_Loop(step))
 
     def forward(self, x: Tensor, lens: Tensor) -> Tensor:
         """Return (B, T, D * H) of (B, T, F); what stands behind a sequence's end means nothing."""
@@ -80,10 +83,9 @@ class _Padded(nn.Module):
     def __init__(self, network: CtcModel) -> None:
         super().__init__()
         self.factor, self.head, encoder = network.stack.factor, network.head, network.encoder
-        if isinstance(encoder, TorchRecurrent):
-            self.encoder, self.layers = encoder, []
-        elif isinstance(encoder, RecurrentStack):
-            self.layers = nn.ModuleList(_Layer(layer) for layer in encoder.layers)
+        recurrent: Any = encoder.layers if isinstance(encoder, RecurrentStack) else []
+        self.layers = nn.ModuleList(_Layer(layer) for layer in recurrent)
+        self.encoder = encoder if isinstance(encoder, TorchRecurrent) else None
 
     def forward(self, feats: Tensor, feat_lens: Tensor) -> tuple[Tensor, Tensor]:
         """Return log probabilities and their lengths; see ``CtcModel.forward``."""
@@ -92,7 +94,7 @@ class _Padded(nn.Module):
         groups = (feats.shape[1] + self.factor - 1) // self.factor
         x = x[:, : groups * self.factor].reshape(feats.shape[0], groups, -1)
         lens = torch.div(feat_lens + self.factor - 1, self.factor, rounding_mode="floor")
-        if not self.layers:
+        if self.encoder is not None:
             x = self.encoder.padded_outputs(x, lens)
         for layer in self.layers:
             x = layer(x, lens)
@@ -119,6 +121,7 @@ def torchscript_model(network: CtcModel, num_features: int) -> tuple[bytes, Call
     example = torch.zeros(2, num_frames, num_features), torch.tensor([num_frames, 3])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # torch develops TorchScript no further, but reads it
-        traced = torch.jit.trace(_Padded(network).eval().requires_grad_(False), example)
+        padded = _Padded(network).eval().requires_grad_(False)
+        traced = torch.jit.trace(padded, example)  # type: ignore[no-untyped-call]
         torch.jit.save(traced, out)
     return out.getvalue(), traced
