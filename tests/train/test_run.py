@@ -139,6 +139,15 @@ def test_train_continued_with_another_key_refuses_only_architecture(
         assert len(tensors_and_metrics(tmp_path)[1]) == 1  # finished before, and left as it is
 
 
+def test_train_goes_on_with_a_run_of_before_there_were_other_models(corpus: Path, tmp_path: Path) -> None:
+    run_dir = train(config(corpus, tmp_path, "train.max_steps=2"))
+    old = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
+    del old["streams"], old["model"]["phone_weight"]
+    (run_dir / "config.json").write_text(json.dumps(old), encoding="utf-8")
+    train(config(corpus, tmp_path, "decode.split=dev"))
+    assert "streams" in json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
+
+
 def test_train_in_a_folder_in_use_names_the_process(corpus: Path, tmp_path: Path) -> None:
     with run_lock(tmp_path), pytest.raises(ConfigError, match="in use by process"):
         train(config(corpus, tmp_path))
