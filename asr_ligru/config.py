@@ -184,6 +184,7 @@ class TrainConfig:
     eval_every: int = ranged(1, 1)  # epochs
     save_every_s: float = ranged(120.0, 0.0)  # seconds between checkpoints inside an epoch
     num_workers: int = ranged(0, 0, 256)
+    worker_timeout_s: float = ranged(300.0, 0.0)  # a worker that gives no batch for so long ends the run; 0: never
     threads: int = ranged(0, 0, 1024)  # 0: as torch chooses
     device: str = "auto"
     deterministic: bool = False

@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from importlib import metadata
+from pathlib import Path
 
 from asr_ligru import __version__, torchaudio_import
 from asr_ligru.safety import printable
@@ -19,6 +20,9 @@ from asr_ligru.safety import printable
 LIBRARIES = ("speechbrain", "hydra-core", "sentencepiece", "jiwer", "safetensors", "numpy")
 _EXTRA = re.compile(r"""^(?P<library>[\w.-]+).*extra\s*==\s*['"](?P<extra>[\w-]+)['"]""")
 _FORMATS = ("WAV", "FLAC", "MP3", "OGG", "NIST", "AIFF", "AU", "W64", "CAF")
+_CODECS = ("VORBIS", "OPUS", "ULAW", "ALAW")  # inside of these formats
+_DRIVER = Path("/proc/driver/nvidia/version")
+_HIDDEN_SIZE = 512  # units for which the GPU paths are asked
 
 
 def report() -> str:
@@ -31,7 +35,7 @@ def report() -> str:
         ("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         ("torch", _attempt(_torch)),
         ("gpu", _attempt(_gpu)),
-        ("triton", _triton()),
+        ("triton", _attempt(_triton)),
         ("compiler", _compiler()),
         ("fused cpu", _attempt(_fused_cpu)),
         ("torchaudio", _attempt(_torchaudio)),
@@ -94,9 +98,12 @@ def _gpu() -> str:
     import torch
 
     if torch.version.cuda is None:
+        if _DRIVER.exists():
+            return "there is one, but this torch is built for CPUs: pip install --force-reinstall torch torchaudio"
         return "none can be used: this torch is built for CPUs; everything runs on them"
     if not torch.cuda.is_available():
-        return f"none can be used: no device, or a driver older than CUDA {torch.version.cuda}"
+        fix = "compare with nvidia-smi" if _DRIVER.exists() else "no driver is loaded"
+        return f"none can be used: no device, or a driver older than CUDA {torch.version.cuda}; {fix}"
     return "; ".join(_devices())
 
 
@@ -110,7 +117,14 @@ def _devices() -> Iterator[str]:
 
 
 def _triton() -> str:
-    return _version("triton") or "not installed; it comes with torch's CUDA builds, and the fused GPU paths need it"
+    import torch
+
+    from asr_ligru.ops import fused_triton
+
+    if not _version("triton"):
+        return "not installed; the fused GPU paths need it, and it comes with torch's CUDA builds: pip install triton"
+    refusal = fused_triton.refusal("ligru", torch.float32, _HIDDEN_SIZE)
+    return f"{_version('triton')}, {f'not used: {refusal}' if refusal else 'ready'}"
 
 
 def _compiler() -> str:
@@ -140,8 +154,11 @@ def _torchaudio() -> str:
 def _soundfile() -> str:
     soundfile = importlib.import_module("soundfile")
     readable = soundfile.available_formats()
-    names = [name.lower() for name in _FORMATS if name in readable]
-    return f"{soundfile.__version__} with libsndfile {soundfile.__libsndfile_version__}, reads {' '.join(names)}"
+    codecs = {codec for name in readable for codec in soundfile.available_subtypes(name)}
+    there = [name.lower() for name in (*_FORMATS, *_CODECS) if name in readable or name in codecs]
+    missing = [name.lower() for name in (*_FORMATS, *_CODECS) if name.lower() not in there]
+    finding = f"{soundfile.__version__} with libsndfile {soundfile.__libsndfile_version__}, reads {' '.join(there)}"
+    return finding + (f"; not {' '.join(missing)}: pip install -U soundfile" if missing else "")
 
 
 def _threads() -> str:

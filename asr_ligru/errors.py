@@ -8,7 +8,7 @@
     ├── EnvironmentError_    4  disk, memory, device, missing extra
     └── DivergedError        5  training produced a non-finite loss or gradient
 
-Signals end a command with 130 (SIGINT) or 143 (SIGTERM).
+Signals end a command with 130 (SIGINT), 143 (SIGTERM) or 129 (SIGHUP: the terminal is gone).
 """
 
 from __future__ import annotations

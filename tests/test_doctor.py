@@ -14,6 +14,7 @@ import soundfile
 import torch
 
 from asr_ligru import doctor
+from asr_ligru.ops import fused_triton
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -69,6 +70,7 @@ def test_report_gpu_build_names_devices_or_why_there_are_none(
     monkeypatch: pytest.MonkeyPatch, devices: int, finding: str
 ) -> None:
     monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(fused_triton, "refusal", lambda cell, dtype, hidden_size: "")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: devices > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: devices)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: Properties())
@@ -80,6 +82,27 @@ def test_report_gpu_build_names_devices_or_why_there_are_none(
 def test_report_soundfile_names_the_formats_it_reads(report: str) -> None:
     assert soundfile.__libsndfile_version__ in line(report, "soundfile")
     assert {"wav", "flac", "nist"} <= set(line(report, "soundfile").split())
+
+
+def test_report_soundfile_without_a_codec_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soundfile, "available_formats", lambda: {"WAV": "", "FLAC": "", "OGG": ""})
+    monkeypatch.setattr(soundfile, "available_subtypes", lambda name: {"VORBIS": ""} if name == "OGG" else {})
+    found = line(doctor.report(), "soundfile")
+    assert "reads wav flac ogg vorbis;" in found
+    assert found.endswith("not mp3 nist aiff au w64 caf opus ulaw alaw: pip install -U soundfile")
+
+
+@pytest.mark.parametrize(("reason", "finding"), [("", ", ready"), ("no such GPU", ", not used: no such GPU")])
+def test_report_triton_says_whether_the_kernels_run(reason: str, finding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton")
+    monkeypatch.setattr(fused_triton, "refusal", lambda cell, dtype, hidden_size: reason)
+    assert line(doctor.report(), "triton").endswith(f"{metadata.version('triton')}{finding}")
+
+
+def test_report_gpu_that_torch_is_not_built_for_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.version, "cuda", None)
+    monkeypatch.setattr(doctor, "_DRIVER", tmp_path)
+    assert "built for CPUs: pip install --force-reinstall torch" in line(doctor.report(), "gpu")
 
 
 def test_extras_match_the_project_file() -> None:

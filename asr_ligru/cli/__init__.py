@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import logging
 import os
 import sys
@@ -57,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
+    _repair_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser()
     verb = next((a for a in given if not a.startswith("-")), "")
@@ -77,6 +79,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except (OSError, MemoryError) as error:
         return _fail(_environment(error), options.traceback)
+
+
+def _repair_streams() -> None:
+    """Give what is closed a place to write to, and write what an encoding does not have as its number."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 open to the end
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _fail(error: AsrLigruError, with_traceback: bool) -> int:

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         launch(arguments, one)
     except Interrupted:
-        print("stopped after a checkpoint; the same command goes on from there", file=sys.stderr)
+        print("stopped; the same command goes on from there", file=sys.stderr)
         raise
     if folders:
         print(report_folders([folders[0] if len(folders) == 1 else folders[0].parent], color=in_color()), end="")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from asr_ligru.ops.lengths import mask
+
 
 class StackFrames(nn.Module):
     """Concatenate each ``factor`` successive frames into one, which divides the frame rate.
@@ -21,7 +23,7 @@ class StackFrames(nn.Module):
         """Stack frames; an incomplete last group is filled with zeros, alone as in a padded batch.
 
         Args:
-            x: (B, T, F); frames behind an utterance's end must be zero.
+            x: (B, T, F); what stands behind an utterance's end is not read.
             lens: (B,) int64 frames.
 
         Returns:
@@ -30,6 +32,7 @@ class StackFrames(nn.Module):
         if self.factor == 1:
             return x, lens
         batch, time, size = x.shape
+        x = x.masked_fill(~mask(lens, time).unsqueeze(2), 0.0)
         x = torch.nn.functional.pad(x, (0, 0, 0, -time % self.factor))
         return x.reshape(batch, -1, size * self.factor), (lens + self.factor - 1) // self.factor
 

@@ -16,16 +16,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from asr_ligru import torchaudio_import
 from asr_ligru.config import Config
 from asr_ligru.data.batching import BatchPlan, EpochBatches
-from asr_ligru.data.dataset import Example, SpeechDataset, collate
+from asr_ligru.data.dataset import SpeechDataset
 from asr_ligru.decode.result import Result
 from asr_ligru.models.build import Model
 from asr_ligru.nn.ligru import layer_growth
-from asr_ligru.train import nonfinite
+from asr_ligru.train import memory, nonfinite, workers
 from asr_ligru.train.calibration import TEMPERATURES, Calibration, fit_temperature
 from asr_ligru.train.corpus import Corpus
 from asr_ligru.train.curves import Curves
@@ -102,7 +101,8 @@ class AsrBrain(Brain):  # type: ignore[misc]
             self.config.train.augment,
             of_frames=corpus.hmm is not None,
         )
-        self.fit(self._epochs(), self._loader(train, self.train_batches), self._dev_loader(), False)
+        with workers.watched(), self.stop.later():
+            self.fit(self._epochs(), self._loader(train, self.train_batches), self._dev_loader(), False)
 
     def on_fit_start(self) -> None:
         """Do nothing: optimisers exist since construction and the checkpoint was loaded into them."""
@@ -157,28 +157,29 @@ class AsrBrain(Brain):  # type: ignore[misc]
         limit = train.max_steps is not None and state.step >= train.max_steps
         return limit or (train.early_stopping is not None and state.since_best() >= train.early_stopping)
 
-    def _fit_train(self, train_set: DataLoader[Example], epoch: int, enable: bool) -> None:
+    def _fit_train(self, train_set: workers.Loader, epoch: int, enable: bool) -> None:
         state = self.state
         self.modules.train()
         self.train_batches.set_epoch(epoch, state.position)
         saved_at = time.monotonic()
         started = time.monotonic()
-        for batch in train_set:
-            loss = self.fit_batch(batch)
+        for batch in workers.received(train_set):
+            with memory.explained(batch):
+                loss = self.fit_batch(batch)
             if math.isfinite(float(loss)):
                 state.loss_sum, state.loss_count = state.loss_sum + float(loss), state.loss_count + 1
             state.train_s, started = state.train_s + time.monotonic() - started, time.monotonic()
             self.bar.advance_to(self._done(), self._note())
-            if self.stop.signum is not None:
-                self.save()
-                raise Interrupted(self.stop.signum)
+            if not self._between_updates():
+                continue
+            self._stop_if_asked()
             if self.config.train.max_steps is not None and state.step >= self.config.train.max_steps:
                 break
             if time.monotonic() - saved_at > self.config.train.save_every_s > 0:
                 self.save()
                 saved_at = time.monotonic()
 
-    def _fit_valid(self, valid_set: DataLoader[Example], epoch: int, enable: bool) -> None:
+    def _fit_valid(self, valid_set: workers.Loader, epoch: int, enable: bool) -> None:
         train, state = self.config.train, self.state
         metrics: dict[str, Any] = {
             "epoch": epoch,
@@ -201,16 +202,29 @@ class AsrBrain(Brain):  # type: ignore[misc]
         self.bar.advance_to(self._done(), self._note())
         state.start_epoch(epoch + 1)
         self.save()
+        self._stop_if_asked()
+
+    def _between_updates(self) -> bool:
+        """Return whether no gradient waits for further batches: only then nothing is lost by stopping."""
+        position = self.state.position
+        return position % self.config.train.accumulate == 0 or position == len(self.train_batches.batches)
+
+    def _stop_if_asked(self) -> None:
         if self.stop.signum is not None:
+            self.save()
             raise Interrupted(self.stop.signum)
 
-    def evaluate_dev(self, loader: DataLoader[Example] | None = None) -> dict[str, float]:
+    def evaluate_dev(self, loader: workers.Loader | None = None) -> dict[str, float]:
         """Return loss for each token and the objective's figures on the development set."""
         dev = self.corpus.dev
         loader = loader or self._dev_loader()
         self.modules.eval()
         self.dev_batches.set_epoch(0)
-        total = sum(float(self.evaluate_batch(batch, Stage.VALID)) for batch in loader)
+        total = 0.0
+        for batch in workers.received(loader):
+            total += float(self.evaluate_batch(batch, Stage.VALID))
+            if not self._enough():  # else the run would be taken for one that ended before this evaluation
+                self._stop_if_asked()
         tokens = sum(map(len, dev.tokens))
         return {"dev_loss": total / max(1, tokens), **self.objective.metrics()}
 
@@ -220,18 +234,18 @@ class AsrBrain(Brain):  # type: ignore[misc]
         heard: dict[float, dict[str, Result]] = {t: {} for t in TEMPERATURES}
         self.modules.eval()
         self.dev_batches.set_epoch(0)
-        for batch in self._dev_loader():
+        for batch in workers.received(self._dev_loader()):
             readings = self.objective.readings(self.compute_forward(batch, Stage.VALID), TEMPERATURES)
             for temperature, results in zip(TEMPERATURES, readings, strict=True):
                 heard[temperature].update(zip(batch.utt_ids, results, strict=True))
         return fit_temperature(heard, {u.utt_id: u.text for u in self.corpus.dev.utterances})
 
-    def _growth(self, valid_set: DataLoader[Example]) -> dict[str, list[float]]:
+    def _growth(self, valid_set: workers.Loader) -> dict[str, list[float]]:
         """Return, for a LiGRU, how far one step can stretch each layer's state: what rises before it diverges."""
         model = self.modules.model
         if self.config.cell.name != "ligru":
             return {}
-        batch: Batch = next(iter(valid_set))
+        batch = workers.first(valid_set)
         x, lens = model.stack(batch.feats.to(self.device), batch.feat_lens)
         return {"growth": layer_growth(model.encoder, x, lens)}
 
@@ -266,16 +280,10 @@ class AsrBrain(Brain):  # type: ignore[misc]
         wer = "" if best is None else f" dev WER {100 * state.last_wer():.1f} % (best {100 * best:.1f})"
         return f"loss {state.loss_sum / max(1, state.loss_count):.3f}{wer}"
 
-    def _dev_loader(self) -> DataLoader[Example]:
+    def _dev_loader(self) -> workers.Loader:
         dev = self.corpus.dev
         return self._loader(SpeechDataset(dev.utterances, dev.tokens, self.corpus.source), self.dev_batches)
 
-    def _loader(self, dataset: SpeechDataset, batches: EpochBatches) -> DataLoader[Example]:
-        # A generator of its own: each start of a loader draws from it, and a resumed epoch starts once more.
-        return DataLoader(
-            dataset,
-            batch_sampler=batches,
-            collate_fn=collate,
-            num_workers=self.config.train.num_workers,
-            generator=torch.Generator(),
-        )
+    def _loader(self, dataset: SpeechDataset, batches: EpochBatches) -> workers.Loader:
+        train = self.config.train
+        return workers.loader(dataset, batches, train.num_workers, train.worker_timeout_s)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from asr_ligru.config import Config, CorpusConfig, FeaturesConfig
@@ -65,6 +67,12 @@ class Corpus:
     lexicon: Lexicon | None
     bad: list[BadUtterance]
     hmm: HybridHmm | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of what decides on batches and targets; a run goes on only where it is the same."""
+        splits = [[[u.utt_id for u in s.utterances], s.num_frames, s.tokens] for s in (self.train, self.dev)]
+        return hashlib.sha256(json.dumps([self.tokenizer.tokens, splits]).encode()).hexdigest()
 
 
 def load_split(corpus: CorpusConfig, name: str) -> list[Utterance]:

@@ -1,13 +1,19 @@
-"""Ending a run between two updates when a signal asks for it."""
+"""Ending a run when a signal asks for it: at once, or between two updates."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP: the terminal or the connection is gone
 
 
 class StopRequest:
-    """Notes SIGINT and SIGTERM while it is entered; a second signal ends the process at once.
+    """Ends the run at a signal while it is entered; inside of ``later`` the first signal is only noted.
+
+    A signal that the process was started to ignore, as by ``nohup``, stays ignored.
 
     Attributes:
         signum: the signal that came, or None.
@@ -15,9 +21,11 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signum: int | None = None
+        self._later = False
 
     def __enter__(self) -> StopRequest:
-        self._previous = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+        heard = [s for s in _SIGNALS if signal.getsignal(s) != signal.SIG_IGN]
+        self._previous = {s: signal.signal(s, self._note) for s in heard}
         return self
 
     def __exit__(
@@ -26,14 +34,23 @@ class StopRequest:
         for signum, handler in self._previous.items():
             signal.signal(signum, handler)
 
+    @contextmanager
+    def later(self) -> Iterator[None]:
+        """Leave it to what is inside to look at ``signum`` and stop; a second signal ends the run at once."""
+        self._later = True
+        try:
+            yield
+        finally:
+            self._later = False
+
     def _note(self, signum: int, frame: FrameType | None) -> None:
-        if self.signum is not None:
-            raise SystemExit(128 + signum)
+        if self.signum is not None or not self._later:
+            raise Interrupted(signum)
         self.signum = signum
 
 
 class Interrupted(SystemExit):
-    """The run was stopped by a signal after a checkpoint was written; the exit code is 128 + the signal."""
+    """The run was stopped by a signal and can be continued; the exit code is 128 + the signal."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(128 + signum)

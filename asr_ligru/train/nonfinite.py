@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from asr_ligru.errors import DivergedError
-from asr_ligru.safety import atomic_write
+from asr_ligru.safety import atomic_write, printable
 from asr_ligru.typing import Batch
 
 if TYPE_CHECKING:
     from asr_ligru.train.brain import AsrBrain
+
+_NAMED = 5  # utterances in a message; the record lists all
 
 
 def report(brain: AsrBrain, batch: Batch, losses: Tensor) -> None:
@@ -27,13 +30,29 @@ def report(brain: AsrBrain, batch: Batch, losses: Tensor) -> None:
     brain.optimizer.zero_grad(set_to_none=True)
     state.skipped += 1
     if state.skipped > allowed:
-        bad = [i for i, loss in zip(batch.utt_ids, losses.tolist(), strict=True) if loss - loss != 0]
+        what, whose = _culprit(batch, losses)
+        ligru = brain.config.cell.name == "ligru"
         raise DivergedError(
-            f"the {'loss' if bad else 'gradient'} of update {state.step + 1} is not finite "
-            f"({len(bad) or len(batch.utt_ids)} utterances, such as {(bad or list(batch.utt_ids))[0]})",
+            f"the {what} not finite at update {state.step + 1} ({_listed(whose)})",
             where=str(path),
-            fix="lower train.lr, or take cell=sligru, whose recurrence cannot grow; the last checkpoint is intact",
+            fix=f"lower train.lr{', or take cell=sligru, whose recurrence cannot grow' if ligru else ''};"
+            " the last checkpoint is intact",
         )
+
+
+def _culprit(batch: Batch, losses: Tensor) -> tuple[str, Sequence[str]]:
+    """Return what was not finite first, and whose it was: one such sample makes all losses of a batch NaN."""
+    feats = [bool(x[:n].isfinite().all()) for x, n in zip(batch.feats, batch.feat_lens, strict=True)]
+    for what, finite in (("features are", feats), ("loss is", losses.isfinite().tolist())):
+        if not all(finite):
+            return what, [utt_id for utt_id, fine in zip(batch.utt_ids, finite, strict=True) if not fine]
+    return "gradient is", batch.utt_ids
+
+
+def _listed(utt_ids: Sequence[str]) -> str:
+    more = len(utt_ids) - _NAMED
+    named = ", ".join(printable(utt_id) for utt_id in utt_ids[:_NAMED])
+    return f"utterance{'s' if len(utt_ids) > 1 else ''} {named}" + (f" and {more} more" if more > 0 else "")
 
 
 def _record(brain: AsrBrain, batch: Batch, losses: Tensor) -> dict[str, Any]:

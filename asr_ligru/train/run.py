@@ -139,7 +139,12 @@ def save(run: Run, brain: AsrBrain) -> None:
         "optimizer": optimizer,
         "rng": rng_state(),
     }
-    meta = {"run": state.to_json(), "schedule": brain.schedule.state(), "optimizer": groups}
+    meta = {
+        "run": state.to_json(),
+        "schedule": brain.schedule.state(),
+        "optimizer": groups,
+        "corpus": brain.corpus.fingerprint,
+    }
     checkpoint.commit(run.checkpoints, state.step, tensors, meta)
     _write_metrics(run.dir, state)
     best = {m["step"] for m in state.evaluated()[: config.train.average_best]}
@@ -214,6 +219,12 @@ def _resume(run: Run, brain: AsrBrain) -> None:
     found = checkpoint.latest(run.checkpoints)
     if found is None:
         return
+    if found.state.get("corpus", brain.corpus.fingerprint) != brain.corpus.fingerprint:
+        raise ConfigError(
+            "the run began with other utterances, transcripts or output units than there are now",
+            where=str(run.dir),
+            fix=f"restore the corpus in {run.config.corpus.dir}, or choose another folder with exp_dir=FOLDER",
+        )
     brain.modules.model.load_state_dict(found.tensors["model"])
     named = dict(brain.modules.model.named_parameters())
     restore_optimizer(brain.optimizer, named, found.tensors["optimizer"], found.state["optimizer"])

@@ -193,6 +193,23 @@ def test_validate_planted_fault_is_the_only_finding(corpus: Corpus, plant: Any, 
     assert (ERRORS | WARNINGS)[kind] in report.render()
 
 
+def test_validate_all_kinds_of_faults_at_once_are_found_in_one_pass(corpus: Corpus) -> None:
+    noise = np.random.default_rng(9)
+    _missing(corpus)  # each of the others in an utterance of its own
+    (corpus.folder / "train0.wav").write_bytes(b"<html>")
+    corpus.add("train2", "train", noise.normal(0, 0.1, RATE_HZ), rate_hz=2 * RATE_HZ)
+    corpus.add("train3", "train", noise.normal(0, 0.1, (RATE_HZ // 2, 2)))
+    corpus.lines["train"][4]["duration"] = 0.8
+    corpus.lines["test"][0]["text"] = ""
+    corpus.add("test1", "test", np.full(RATE_HZ // 2, 0.25))
+    corpus.lines["test"][2]["text"] = "A\u200bB"
+    corpus.lines["test"][3]["duration"] = "long"
+    path = corpus.folder / "test4.wav"
+    path.write_bytes(path.read_bytes()[:3000])
+    expected = ("missing", "unreadable", "rate", "channels", "duration", "no text", "silent", "characters", "manifest")
+    assert _found(corpus.check(sample_rate_hz=RATE_HZ)) == dict.fromkeys((*expected, "truncated"), 1)
+
+
 def test_validate_allowed_rate_and_channels_are_no_findings(corpus: Corpus) -> None:
     corpus.add("train1", "train", np.random.default_rng(9).normal(0, 0.1, (RATE_HZ, 2)), rate_hz=2 * RATE_HZ)
     assert _found(corpus.check(sample_rate_hz=RATE_HZ, resample=True, channel="mix")) == {}

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
 import subprocess
-import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
+from tiny_run import TIMEOUT_S, assert_equal_runs, disturb, finish, newest, start, workers_of
 
-from asr_ligru.models.folder import read_model_folder
 from asr_ligru.train import checkpoint
-from tests.tiny_corpus import OVERRIDES, write_corpus
+from asr_ligru.train.lock import run_lock
+from tests.tiny_corpus import write_corpus
 
-TIMEOUT_S = 120.0
-CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGKILL: -9}
+CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129, signal.SIGKILL: -9}
+WORKERS = ("train.num_workers=2",)
 
 
 @pytest.fixture(scope="module")
@@ -36,60 +34,41 @@ def unbroken(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(corpus: Path, run_dir: Path) -> subprocess.Popen[str]:
-    """Start a run that writes a checkpoint after every update."""
-    overrides = [*OVERRIDES, f"corpus.dir={corpus}", f"exp_dir={run_dir}", "train.epochs=30", "decode.split=none",
-                 "train.augment.speed=[0.9,1.1]", "train.average_best=2", "train.save_every_s=1e-6"]  # fmt: skip
-    command = [sys.executable, "-m", "asr_ligru", "train", *overrides]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def stop(signum: signal.Signals, updates: int, corpus: Path, run_dir: Path, *more: str, delay_s: float = 0.0) -> None:
+    """Start or go on with a run, and send its process group a signal when it has saved so many updates more."""
 
+    def act(process: subprocess.Popen[bytes]) -> None:
+        time.sleep(delay_s)
+        os.killpg(process.pid, signum)
 
-def finish(corpus: Path, run_dir: Path) -> None:
-    with start(corpus, run_dir) as process:
-        _, messages = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 0, messages
-
-
-def stop(signum: signal.Signals, updates: int, corpus: Path, run_dir: Path, delay_s: float = 0.0) -> None:
-    """Start or continue a run, and send it a signal when it has saved so many updates more."""
-    target = newest(run_dir) + updates
-    with start(corpus, run_dir) as process:
-        try:
-            until = time.monotonic() + TIMEOUT_S
-            while newest(run_dir) < target:
-                assert process.poll() is None, process.communicate()[1]
-                assert time.monotonic() < until, f"no checkpoint of update {target} after {TIMEOUT_S} s"
-                time.sleep(0.002)
-            time.sleep(delay_s)
-            process.send_signal(signum)
-            assert process.wait(TIMEOUT_S) == CODES[signum]
-        finally:
-            process.kill()
+    code, messages = disturb(act, updates, corpus, run_dir, *more)
+    assert code == CODES[signum], messages
+    assert "Traceback" not in messages
     assert not (run_dir / "run.json").exists()
 
 
-def newest(run_dir: Path) -> int:
-    return max(checkpoint.steps(run_dir / "checkpoints"), default=0)
+def lose_workers(kind: str, updates: int, corpus: Path, run_dir: Path) -> None:
+    """Kill or halt the processes that read data, as they come; the run says so and ends with 4."""
+    signum, said = {"kill": (signal.SIGKILL, "was killed"), "halt": (signal.SIGSTOP, "gave no answer")}[kind]
 
+    def act(process: subprocess.Popen[bytes]) -> None:
+        until = time.monotonic() + 30
+        while process.poll() is None and time.monotonic() < until:
+            for worker in workers_of(process):
+                with suppress(ProcessLookupError):
+                    os.kill(worker, signum)
 
-def tensors_and_metrics(run_dir: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
-    lines = (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return read_model_folder(run_dir / "model").tensors, [json.loads(line) for line in lines]
-
-
-def assert_equal_runs(run_dir: Path, unbroken: Path) -> None:
-    (got, got_metrics), (expected, metrics) = tensors_and_metrics(run_dir), tensors_and_metrics(unbroken)
-    assert got_metrics == metrics
-    assert got.keys() == expected.keys()
-    assert [name for name in expected if not torch.equal(got[name], expected[name])] == []
-    for folder in (".", "checkpoints"):
-        assert sorted(os.listdir(run_dir / folder)) == sorted(os.listdir(unbroken / folder))
+    more = [*WORKERS, *(["train.worker_timeout_s=3"] if kind == "halt" else [])]
+    code, messages = disturb(act, updates, corpus, run_dir, *more)
+    assert (code, "Traceback" in messages) == (4, False), messages
+    assert f"a process that reads data {said}" in messages
+    assert "train.num_workers" in messages
 
 
 def test_train_asked_to_stop_saves_ends_with_the_signals_code_and_is_finished_bitwise(
     corpus: Path, unbroken: Path, tmp_path: Path
 ) -> None:
-    stop(signal.SIGTERM, 3, corpus, tmp_path)
+    stop(signal.SIGTERM, 3, corpus, tmp_path, *WORKERS)
     before = newest(tmp_path)
     assert checkpoint.load(checkpoint.folder_of(tmp_path / "checkpoints", before)).state["run"]["step"] == before
     stop(signal.SIGINT, 4, corpus, tmp_path)
@@ -98,33 +77,68 @@ def test_train_asked_to_stop_saves_ends_with_the_signals_code_and_is_finished_bi
     assert_equal_runs(tmp_path, unbroken)
 
 
-def test_train_killed_twice_at_random_moments_is_finished_bitwise(corpus: Path, unbroken: Path, tmp_path: Path) -> None:
-    assert_survives_kills(0, 2, corpus, tmp_path, unbroken)
-
-
-@pytest.mark.fuzz
-@pytest.mark.parametrize("seed", range(1, 11))
-def test_train_killed_often_at_random_moments_is_finished_bitwise(
-    seed: int, corpus: Path, unbroken: Path, tmp_path: Path
-) -> None:
-    assert_survives_kills(seed, 4, corpus, tmp_path, unbroken)
-
-
-@pytest.mark.fuzz
-@pytest.mark.parametrize("updates", [1, 2, 7])
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_train_stopped_after_any_update_is_finished_bitwise(
-    signum: signal.Signals, updates: int, corpus: Path, unbroken: Path, tmp_path: Path
-) -> None:
-    stop(signum, updates, corpus, tmp_path)
+def test_train_killed_or_without_its_workers_is_finished_bitwise(corpus: Path, unbroken: Path, tmp_path: Path) -> None:
+    lose_workers("kill", 3, corpus, tmp_path)
+    stop(signal.SIGKILL, 5, corpus, tmp_path, *WORKERS, delay_s=0.01)
     finish(corpus, tmp_path)
     assert_equal_runs(tmp_path, unbroken)
 
 
-def assert_survives_kills(seed: int, times: int, corpus: Path, run_dir: Path, unbroken: Path) -> None:
-    """Kill a run so many times, each time soon after a random update, then finish it."""
-    rng = random.Random(seed)
-    for _ in range(times):
-        stop(signal.SIGKILL, rng.randint(1, 6), corpus, run_dir, rng.uniform(0.0, 0.02))
-    finish(corpus, run_dir)
-    assert_equal_runs(run_dir, unbroken)
+@pytest.mark.fuzz
+@pytest.mark.parametrize("kind", ["SIGTERM", "SIGINT", "SIGHUP", "SIGKILL", "kill", "halt"])
+def test_train_disturbed_five_times_leaves_no_process_and_is_finished_bitwise(
+    kind: str, corpus: Path, unbroken: Path, tmp_path: Path
+) -> None:
+    draw = random.Random(kind)
+    for _ in range(5):
+        updates = draw.randint(1, 3)
+        if kind in ("kill", "halt"):
+            lose_workers(kind, updates, corpus, tmp_path)
+        else:
+            stop(signal.Signals[kind], updates, corpus, tmp_path, *WORKERS, delay_s=draw.uniform(0.0, 0.02))
+    finish(corpus, tmp_path)
+    assert_equal_runs(tmp_path, unbroken)
+
+
+@pytest.mark.fuzz
+def test_train_stopped_before_the_first_update_ends_at_once(corpus: Path, tmp_path: Path) -> None:
+    with start(corpus, tmp_path) as process:
+        while not (tmp_path / "config.json").is_file():
+            assert process.poll() is None, process.communicate()[1]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 143
+        assert b"stopped" in process.communicate()[1]
+
+
+def start_together(number: int, corpus: Path, run_dir: Path) -> None:
+    """Start so many runs in one folder: one goes on until it is killed, the others are refused."""
+    runs = [start(corpus, run_dir, "train.epochs=9999") for _ in range(number)]
+    try:
+        until = time.monotonic() + TIMEOUT_S
+        while time.monotonic() < until and (
+            sum(run.poll() is not None for run in runs) < number - 1 or newest(run_dir) == 0
+        ):
+            time.sleep(0.05)
+        (winner,) = (run for run in runs if run.poll() is None)
+        for run in runs:
+            if run is not winner:
+                messages = run.communicate()[1].decode()
+                assert run.returncode == 2, messages
+                assert f"in use by process {winner.pid} on " in messages
+                assert "Traceback" not in messages
+    finally:
+        for run in runs:
+            run.kill()
+            run.communicate()
+    with run_lock(run_dir):  # free at once
+        assert checkpoint.latest(run_dir / "checkpoints") is not None
+
+
+def test_train_two_started_together_one_runs(corpus: Path, tmp_path: Path) -> None:
+    start_together(2, corpus, tmp_path)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("attempt", range(5))
+def test_train_eight_started_together_one_runs(attempt: int, corpus: Path, tmp_path: Path) -> None:
+    start_together(8, corpus, tmp_path)

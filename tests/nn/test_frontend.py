@@ -42,7 +42,7 @@ def test_stack_lengths_are_rounded_up_and_equal_output_length(factor: int) -> No
 
 def test_stack_alone_equals_padded() -> None:
     x = torch.randn(2, 11, 3)
-    x[0, 7:] = 0.0
+    x[0, 7:] = torch.nan  # behind the end, and never read
     stack = StackFrames(4)
     together, lens = stack(x, torch.tensor([7, 11]))
     alone, alone_lens = stack(x[:1, :7], torch.tensor([7]))

@@ -10,7 +10,7 @@ import pytest
 
 from asr_ligru.train.interrupt import Interrupted, StopRequest
 
-SIGNALS = [signal.SIGINT, signal.SIGTERM]
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 @pytest.fixture(autouse=True)
@@ -24,16 +24,35 @@ def handlers() -> Iterator[dict[int, object]]:
 
 @pytest.mark.parametrize("signum", SIGNALS)
 def test_stop_notes_the_first_signal_and_goes_on(signum: int) -> None:
-    with StopRequest() as stop:
+    with StopRequest() as stop, stop.later():
         assert stop.signum is None
         os.kill(os.getpid(), signum)
         assert stop.signum == signum
 
 
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_stop_before_and_after_what_may_finish_ends_at_once(signum: int) -> None:
+    with StopRequest() as stop:
+        for _ in range(2):
+            with pytest.raises(Interrupted) as caught:
+                os.kill(os.getpid(), signum)
+            assert caught.value.code == 128 + signum
+            assert stop.signum is None
+            with stop.later():
+                pass
+
+
+def test_stop_ignores_what_the_process_was_started_to_ignore() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with StopRequest() as stop, stop.later():
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.signum is None
+
+
 @pytest.mark.parametrize("first", SIGNALS)
 @pytest.mark.parametrize("second", SIGNALS)
 def test_stop_ends_at_the_second_signal_with_its_code(first: int, second: int) -> None:
-    with StopRequest():
+    with StopRequest() as stop, stop.later():
         os.kill(os.getpid(), first)
         with pytest.raises(SystemExit) as caught:
             os.kill(os.getpid(), second)
@@ -48,7 +67,7 @@ def test_stop_restores_the_handlers_also_after_an_error(handlers: dict[int, obje
     assert {s: signal.getsignal(s) for s in SIGNALS} == handlers
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (1, 129)])
 def test_interrupted_ends_with_the_signals_code_and_is_no_ordinary_error(signum: int, code: int) -> None:
     error = Interrupted(signum)
     assert error.code == code

@@ -1,0 +1,116 @@
+"""Batches read ahead by worker processes, which may fail, hang or be killed without leaving anything behind.
+
+Signals are the main process' affair: it stops the workers when it has saved. An error in a worker reaches it as it is;
+torch would make one of its traceback.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from asr_ligru.data.batching import Key
+from asr_ligru.data.dataset import Example, SpeechDataset, collate
+from asr_ligru.errors import AsrLigruError, EnvironmentError_
+from asr_ligru.typing import Batch
+
+Loader = DataLoader[Any]
+
+
+class _Carried(Dataset[Any]):
+    """Gives torch whole batches, or the error that reading one ended with."""
+
+    def __init__(self, dataset: SpeechDataset) -> None:
+        self._dataset = dataset
+
+    def __getitems__(self, keys: Sequence[Key]) -> list[Example] | AsrLigruError:
+        try:
+            return [self._dataset[key] for key in keys]
+        except AsrLigruError as error:
+            return error
+
+
+def _collate(examples: list[Example] | AsrLigruError) -> Batch | AsrLigruError:
+    return examples if isinstance(examples, AsrLigruError) else collate(examples)
+
+
+def _begin(worker: int) -> None:
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)
+
+
+def loader(dataset: SpeechDataset, batches: Sampler[list[Key]], num_workers: int, timeout_s: float) -> Loader:
+    """Return what reads the batches that a sampler names.
+
+    Args:
+        dataset: the utterances.
+        batches: which of them, batch by batch.
+        num_workers: processes; 0 reads in this one.
+        timeout_s: how long a batch of theirs is waited for; 0 for ever.
+    """
+    return DataLoader(
+        _Carried(dataset),
+        batch_sampler=batches,
+        collate_fn=_collate,
+        num_workers=num_workers,
+        timeout=timeout_s if num_workers else 0,
+        worker_init_fn=_begin,
+        # A generator of its own: each start of a loader draws from it, and a resumed epoch starts once more.
+        generator=torch.Generator(),
+    )
+
+
+def received(batches: Iterable[Batch | AsrLigruError]) -> Iterator[Batch]:
+    """Yield the batches of a loader.
+
+    Raises:
+        AsrLigruError: reading one failed.
+    """
+    for batch in batches:
+        if isinstance(batch, AsrLigruError):
+            raise batch
+        yield batch
+
+
+def first(batches: Loader) -> Batch:
+    """Return the first batch of a loader, read in this process."""
+    keys = next(iter(batches.batch_sampler))
+    return next(received([_collate(batches.dataset.__getitems__(keys))]))
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """Say what became of a worker that died or did not answer, and leave none behind.
+
+    Raises:
+        EnvironmentError_: a worker was killed, or gave nothing for the time it had.
+    """
+    before = set(multiprocessing.active_children())
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader" not in str(error):
+            raise
+        raise EnvironmentError_(
+            f"a process that reads data {'gave no answer' if 'timed out' in str(error) else 'was killed'}",
+            where="train.num_workers",
+            fix="the usual cause is too little memory or a disk that hangs: lower train.num_workers, or 0 for none;"
+            " the same command goes on from the last checkpoint",
+        ) from error
+    finally:
+        _kill([child for child in multiprocessing.active_children() if child not in before])
+
+
+def _kill(children: Sequence[Any]) -> None:
+    if children:
+        handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's would report the end of each as a fault
+        for child in children:
+            child.kill()
+            child.join()
+        signal.signal(signal.SIGCHLD, handler)

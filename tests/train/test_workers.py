@@ -1,0 +1,94 @@
+"""Processes that read data: their errors arrive as they are, and none is left when one dies, hangs or is not needed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+import torch
+
+from asr_ligru.data.batching import BatchPlan, EpochBatches, Key
+from asr_ligru.data.dataset import Example, SpeechDataset
+from asr_ligru.errors import DataError, EnvironmentError_
+from asr_ligru.train import workers
+
+
+class Reader(SpeechDataset):
+    """Reads what needs no files; ``act`` is called with the index of each utterance first."""
+
+    def __init__(self, act: Any = lambda index: None) -> None:
+        super().__init__([], [], None)  # type: ignore[arg-type]
+        self.act = act
+
+    def __getitem__(self, key: Key) -> Example:
+        self.act(key[1])
+        return Example(f"u{key[1]}", torch.full((3, 2), float(key[1])), (1,), key[0])
+
+
+def loader(act: Any = lambda index: None, *, num_workers: int = 1, timeout_s: float = 0) -> workers.Loader:
+    return workers.loader(Reader(act), EpochBatches(BatchPlan(3, 1), [3] * 6), num_workers, timeout_s)
+
+
+def read_all(batches: workers.Loader) -> list[str]:
+    with workers.watched():
+        return [batch.utt_ids[0] for batch in workers.received(batches)]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_received_gives_all_batches_in_order(num_workers: int) -> None:
+    batches = loader(num_workers=num_workers)
+    assert read_all(batches) == [f"u{i}" for i in range(6)]
+    assert workers.first(batches).utt_ids == ("u0",)
+    assert multiprocessing.active_children() == []
+
+
+def fail(index: int) -> None:
+    if index == 3:
+        raise DataError("the file is gone", where="u3.wav", fix="restore it")
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_received_error_of_a_worker_is_raised_as_it_was(num_workers: int) -> None:
+    with pytest.raises(DataError) as caught:
+        read_all(loader(fail, num_workers=num_workers))
+    assert (caught.value.what, caught.value.where, caught.value.fix) == ("the file is gone", "u3.wav", "restore it")
+    assert multiprocessing.active_children() == []
+
+
+def die(index: int) -> None:
+    if index == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hang(index: int) -> None:
+    if index == 3:
+        time.sleep(3600)
+
+
+@pytest.mark.parametrize(
+    ("act", "timeout_s", "said"), [(die, 0, "was killed"), (hang, 1, "gave no answer"), (die, 60, "was killed")]
+)
+def test_watched_worker_that_dies_or_hangs_is_an_environment_error(act: Any, timeout_s: float, said: str) -> None:
+    with pytest.raises(EnvironmentError_, match=f"reads data {said}"):
+        read_all(loader(act, num_workers=2, timeout_s=timeout_s))
+    assert multiprocessing.active_children() == []
+
+
+def test_watched_other_errors_pass() -> None:
+    with pytest.raises(RuntimeError, match="something else"), workers.watched():
+        raise RuntimeError("something else")
+
+
+def test_watched_signals_do_not_end_workers() -> None:
+    read = []
+    with workers.watched():
+        for batch in workers.received(loader(lambda index: time.sleep(0.05))):
+            read.append(batch.utt_ids[0])
+            for child in multiprocessing.active_children():
+                for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                    os.kill(child.pid or 0, signum)
+    assert len(read) == 6
