@@ -10,7 +10,7 @@ import multiprocessing
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -80,8 +80,9 @@ def received(batches: Iterable[Batch | AsrLigruError]) -> Iterator[Batch]:
 
 def first(batches: Loader) -> Batch:
     """Return the first batch of a loader, read in this process."""
-    keys = next(iter(batches.batch_sampler))
-    return next(received([_collate(batches.dataset.__getitems__(keys))]))
+    keys: list[Key] = next(iter(batches.batch_sampler or []))
+    carried = cast(_Carried, batches.dataset)
+    return next(received([_collate(carried.__getitems__(keys))]))
 
 
 @contextmanager
