@@ -14,8 +14,7 @@ from torch import Tensor
 
 from asr_ligru import cli
 from asr_ligru.data import audio
-from asr_ligru.train import brain as brain_module
-from asr_ligru.train import checkpoint
+from asr_ligru.train import checkpoint, objective
 from asr_ligru.train.brain import AsrBrain
 from asr_ligru.typing import Batch
 from tests.tiny_corpus import OVERRIDES, write_corpus
@@ -105,9 +104,9 @@ def test_train_after_a_loss_not_finite_goes_on_as_if_it_had_not_happened(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert train(corpus, tmp_path / "unbroken") == 0
-    plain = brain_module.ctc_losses
+    plain = objective.ctc_losses
     with monkeypatch.context() as patch:
-        patch.setattr(brain_module, "ctc_losses", lambda *args: plain(*args) * math.nan)
+        patch.setattr(objective, "ctc_losses", lambda *args: plain(*args) * math.nan)
         assert train(corpus, tmp_path / "broken") == 5
     assert train(corpus, tmp_path / "broken") == 0
     models = [(tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("unbroken", "broken")]
