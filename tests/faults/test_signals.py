@@ -110,7 +110,7 @@ def test_train_stopped_before_the_first_update_ends_at_once(corpus: Path, tmp_pa
         assert b"stopped" in process.communicate()[1]
 
 
-def start_together(number: int, corpus: Path, run_dir: Path) -> None:
+def assert_one_runs_of(number: int, corpus: Path, run_dir: Path) -> None:
     """Start so many runs in one folder: one goes on until it is killed, the others are refused."""
     runs = [start(corpus, run_dir, "train.epochs=9999") for _ in range(number)]
     try:
@@ -135,10 +135,10 @@ def start_together(number: int, corpus: Path, run_dir: Path) -> None:
 
 
 def test_train_two_started_together_one_runs(corpus: Path, tmp_path: Path) -> None:
-    start_together(2, corpus, tmp_path)
+    assert_one_runs_of(2, corpus, tmp_path)
 
 
 @pytest.mark.fuzz
 @pytest.mark.parametrize("attempt", range(5))
 def test_train_eight_started_together_one_runs(attempt: int, corpus: Path, tmp_path: Path) -> None:
-    start_together(8, corpus, tmp_path)
+    assert_one_runs_of(8, corpus, tmp_path)
