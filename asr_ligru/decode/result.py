@@ -34,12 +34,14 @@ class Result:
         score: natural-log score of the reading, summed over frames; readings of one decoder can be compared.
         words: its words in order.
         n_best: (text, score) of different readings from the best on, this one first; one unless more were asked for.
+        complete: False where the decoder found no reading that ends where the audio does; this is the best it found.
     """
 
     text: str
     score: float
     words: tuple[TimedWord, ...]
     n_best: tuple[tuple[str, float], ...]
+    complete: bool = True
 
 
 class Decoder(Protocol):

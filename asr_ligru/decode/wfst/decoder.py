@@ -1,0 +1,127 @@
+"""From scores to words by beam search in a graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from asr_ligru.decode.result import Result, TimedWord
+from asr_ligru.decode.wfst.graph import DecodingGraph
+from asr_ligru.decode.wfst.lattice import BestPath, Reading, best_path, readings
+from asr_ligru.decode.wfst.libraries import kaldi_decoder
+
+_COMPARED = 100  # readings that confidences are taken from
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What the search weighs and keeps.
+
+    Attributes:
+        acoustic_scale: factor on the scores of frames, > 0; the language model's weight is 1.
+        word_score: added for each word, natural log; below 0 it is a penalty on insertions.
+        beam: paths worse than the best by more are dropped, natural log, > 0.
+        lattice_beam: the same for other readings, > 0.
+    """
+
+    acoustic_scale: float = 1.0
+    word_score: float = 0.0
+    beam: float = 12.0
+    lattice_beam: float = 6.0
+
+
+class WfstDecoder:
+    """Searches a graph; a ``decode.result.Decoder``.
+
+    Also reads the log-likelihoods (B, T, P) of tied states, where ``log_probs`` (B, T', V) is said.
+
+    A word's confidence is the posterior probability of the readings that have it in its place, among the 100 likeliest
+    within ``lattice_beam``.
+
+    Args:
+        graph: what is searched.
+        options: how.
+
+    Attributes:
+        partial: utterances so far for which the beam or the audio ended inside a word or sentence; their results are
+            not ``complete``.
+    """
+
+    def __init__(self, graph: DecodingGraph, options: SearchOptions | None = None) -> None:
+        self.partial = 0
+        self._graph = graph
+        self._options = options or SearchOptions()
+        self._bonus = (graph.first * self._options.word_score).astype(np.float32)
+
+    @cached_property
+    def _fst(self) -> Any:
+        return self._graph.fst.const()  # the search refers to it without holding it
+
+    @cached_property
+    def _search(self) -> Any:
+        library = kaldi_decoder()
+        beams = library.LatticeSimpleDecoderConfig(beam=self._options.beam, lattice_beam=self._options.lattice_beam)
+        return library.LatticeSimpleDecoder(self._fst, beams)
+
+    def __call__(self, log_probs: Tensor, log_prob_lens: Tensor, n_best: int = 1) -> list[Result]:
+        """Decode a batch; see ``decode.result.Decoder``."""
+        rows = log_probs.detach().to("cpu", torch.float32)
+        return [self._decode(row[:n].numpy(), n_best) for row, n in zip(rows, log_prob_lens.tolist(), strict=True)]
+
+    def _decode(self, scores: NDArray[np.float32], n_best: int) -> Result:
+        weighed = self._options.acoustic_scale * scores[:, self._graph.columns] + self._bonus
+        search = self._search
+        if not len(scores) or not search.decode(kaldi_decoder().DecodableCtc(weighed.astype(np.float32))):
+            self.partial += 1
+            return Result("", 0.0, (), (("", 0.0),), complete=False)
+        complete = search.final_relative_cost() < math.inf
+        self.partial += not complete
+        best = best_path(search.get_best_path()[1])
+        others = readings(search.get_raw_lattice()[1], max(n_best, _COMPARED))
+        return self._result(
+            best, [best.reading, *(r for r in others if r.words != best.reading.words)], n_best, complete
+        )
+
+    def _result(self, best: BestPath, found: Sequence[Reading], n_best: int, complete: bool) -> Result:
+        words = tuple(
+            TimedWord(self._graph.words[number - 1], start, end, confidence)
+            for number, (start, end), confidence in zip(
+                best.reading.words, self._spans(best.labels), confidences(found), strict=complete
+            )
+        )
+        text = " ".join(word.text for word in words)
+        others = [(self._text(reading), reading.score) for reading in found[1:n_best]]
+        return Result(text, best.reading.score, words, ((text, best.reading.score), *others), complete)
+
+    def _text(self, reading: Reading) -> str:
+        return " ".join(self._graph.words[number - 1] for number in reading.words)
+
+    def _spans(self, labels: Sequence[int]) -> list[tuple[int, int]]:
+        """Return the first frame of each word and the one after its last."""
+        path = np.array(labels) - 1
+        starts = self._graph.first[path].nonzero()[0]
+        heard = self._graph.heard[path].nonzero()[0]
+        if not len(starts):
+            return []
+        ends = heard[np.searchsorted(heard, [*starts[1:], len(path)]) - 1] + 1
+        return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
+
+def confidences(found: Sequence[Reading]) -> list[float]:
+    """Return how probable each word of the first reading is: the posterior of the readings that have it there too."""
+    words = found[0].words
+    shares = [math.exp(reading.score - found[0].score) for reading in found]
+    having = np.zeros(len(words))
+    for reading, share in zip(found, shares, strict=True):
+        for block in SequenceMatcher(None, words, reading.words, autojunk=False).get_matching_blocks():
+            having[block.a : block.a + block.size] += share
+    return [float(share) for share in having / sum(shares)]

@@ -1,0 +1,96 @@
+"""What a search has kept: its best path frame by frame, and its likeliest different readings."""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from asr_ligru.decode.wfst.fst import DELTA, Fst
+from asr_ligru.decode.wfst.libraries import kaldifst
+
+_MAX_STATES = 2000  # of a lattice of words; beyond it readings are looked for in the lattice of states
+_REPEATS = 20  # paths looked at for each reading then, as many may have the same words
+_NAMES = struct.Struct("<i6si8s")  # lengths and names: vector, lattice4
+_NUMBERS = struct.Struct("<iiQqqq")
+_FINAL = np.dtype([("graph", "<f4"), ("acoustic", "<f4"), ("arcs", "<i8")])
+_ARC = np.dtype([("ilabel", "<i4"), ("olabel", "<i4"), ("graph", "<f4"), ("acoustic", "<f4"), ("target", "<i4")])
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A sequence of words.
+
+    Attributes:
+        words: their numbers.
+        score: natural-log score of its best path.
+    """
+
+    words: tuple[int, ...]
+    score: float
+
+
+@dataclass(frozen=True)
+class BestPath:
+    """The best path.
+
+    Attributes:
+        labels: the label of each frame.
+        reading: its words.
+    """
+
+    labels: tuple[int, ...]
+    reading: Reading
+
+
+def best_path(linear: Any) -> BestPath:
+    """Return the path of a lattice of kaldifst that has one path."""
+    _, labels, words, weight = kaldifst().get_linear_symbol_sequence(linear)
+    return BestPath(tuple(labels), Reading(tuple(words), -(weight.value1 + weight.value2)))
+
+
+def readings(lattice: Any, count: int) -> list[Reading]:
+    """Return the likeliest different readings of a lattice of kaldifst, the best first, ``count`` at most."""
+    words = _words_only(lattice)
+    fst = words.vector()
+    try:
+        kaldifst().determinize_star(fst, DELTA, _MAX_STATES, use_log=False)
+    except RuntimeError:  # more states than that
+        found: dict[tuple[int, ...], Reading] = {}
+        for reading in _shortest(words.vector(), count * _REPEATS):
+            found.setdefault(reading.words, reading)
+        return list(islice(found.values(), count))
+    return _shortest(fst, count)
+
+
+def _shortest(fst: Any, count: int) -> list[Reading]:
+    library = kaldifst()
+    paths = library.convert_nbest_to_vector(library.shortest_path(fst, count))
+    found = [library.get_linear_symbol_sequence(path) for path in paths]
+    return [Reading(tuple(words), -weight.value) for _, _, words, weight in found]
+
+
+def _words_only(lattice: Any) -> Fst:
+    """Return the lattice as an acceptor of words, costs summed."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "lattice"
+        lattice.write(str(path))
+        raw = path.read_bytes()
+    _, _, _, start, num_states, _ = _NUMBERS.unpack_from(raw, 4 + _NAMES.size)
+    place = 4 + _NAMES.size + _NUMBERS.size
+    finals = np.empty(num_states, _FINAL)
+    arcs = []
+    for state in range(num_states):
+        finals[state] = np.frombuffer(raw, _FINAL, 1, place)[0]
+        place += _FINAL.itemsize
+        arcs.append(np.frombuffer(raw, _ARC, finals["arcs"][state], place))
+        place += arcs[-1].nbytes
+    joined = np.concatenate(arcs)
+    words = joined["olabel"]
+    columns = [np.repeat(np.arange(num_states), finals["arcs"]), joined["target"], words, words]
+    return Fst.of_columns([*columns, joined["graph"] + joined["acoustic"]], finals["graph"] + finals["acoustic"], start)
