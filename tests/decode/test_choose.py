@@ -30,7 +30,8 @@ def test_make_decoder_that_cannot_read_the_model_is_refused(model: LoadedModel) 
     with pytest.raises(ConfigError, match="hybrid"):
         make_decoder(model, "words")
     hybrid = replace(model, hmm=tiny_hmm())
-    with pytest.raises(ConfigError, match="states"):
-        make_decoder(hybrid, "greedy")
+    for name in ("greedy", "beam"):
+        with pytest.raises(ConfigError, match="states"):
+            make_decoder(hybrid, name)
     with pytest.raises(ConfigError, match="lexicon"):
         make_decoder(hybrid, "words", Knowledge(lexicon=Path("lexicon.txt")))
