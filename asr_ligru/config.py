@@ -58,6 +58,7 @@ class ModelConfig:
     input_dropout: float = ranged(0.0, 0.0, 0.95)
     head_dropout: float = ranged(0.0, 0.0, 0.95)
     phone_weight: float = ranged(1.0, 0.0, 100.0)  # hybrid: of the phones' loss, beside that of the tied states
+    label_smoothing: float = ranged(0.0, 0.0, 0.9)  # hybrid: share of a frame's target that is spread over all
 
 
 @dataclass(frozen=True)

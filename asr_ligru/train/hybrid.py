@@ -32,7 +32,7 @@ class HybridObjective:
     """
 
     def __init__(self, hmm: HybridHmm, dev: Split, config: Config) -> None:
-        self.hmm, self.dev, self.phone_weight = hmm, dev, config.model.phone_weight
+        self.hmm, self.dev, self.model = hmm, dev, config.model
         self.decoder = WordDecoder(hmm, SearchOptions(config.decode.acoustic_scale, config.decode.word_score))
         self._log_probs: dict[str, Tensor] = {}
         self._wrong = self._frames = 0
@@ -45,11 +45,11 @@ class HybridObjective:
     def losses(self, predictions: Sequence[Tensor], batch: Batch) -> Tensor:
         """Return the loss of each utterance, (B,) float32 nats."""
         states, phones, _ = predictions
-        losses = frame_losses(states, batch)
-        if self.phone_weight == 0:
+        losses = frame_losses(states, batch, self.model.label_smoothing)
+        if self.model.phone_weight == 0:
             return losses
         of_phones = replace(batch, tokens=self.hmm.phone_of_state[batch.tokens])
-        return losses + self.phone_weight * frame_losses(phones, of_phones)
+        return losses + self.model.phone_weight * frame_losses(phones, of_phones, self.model.label_smoothing)
 
     def observe(self, predictions: Sequence[Tensor], batch: Batch) -> None:
         """Count wrong frames and keep the probabilities for decoding."""

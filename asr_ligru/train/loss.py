@@ -34,20 +34,26 @@ def ctc_losses(log_probs: Tensor, log_prob_lens: Tensor, batch: Batch) -> Tensor
     )
 
 
-def frame_losses(log_probs: Tensor, batch: Batch) -> Tensor:
+def frame_losses(log_probs: Tensor, batch: Batch, smoothing: float = 0.0) -> Tensor:
     """Return the cross-entropy of each utterance's frames.
 
     Args:
         log_probs: (B, T, P) natural log, normalised.
         batch: its tokens are the classes of the frames; frames behind ``token_lens`` do not count.
+        smoothing: share of each target that is spread over all classes, in [0, 1).
 
     Returns:
         (B,) float32, nats, summed over frames.
+
+    Source: Szegedy et al. 2016 (arXiv 1512.00567), section 7, for smoothing.
     """
     targets = batch.tokens.to(log_probs.device)
     time = targets.shape[1]
     valid = torch.arange(time) < batch.token_lens[:, None]
-    picked = log_probs[:, :time].float().gather(2, targets[..., None])[..., 0]
+    rows = log_probs[:, :time].float()
+    picked = rows.gather(2, targets[..., None])[..., 0]
+    if smoothing:
+        picked = (1 - smoothing) * picked + smoothing * rows.mean(2)
     return -picked.masked_fill(~valid.to(log_probs.device), 0.0).sum(1)
 
 

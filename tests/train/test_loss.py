@@ -84,12 +84,14 @@ def test_per_token_of_a_batch_without_tokens_is_finite() -> None:
     assert float(per_token(torch.tensor([1.0, 2.0]), batch)) == 3.0
 
 
-def test_frame_losses_equal_torchs_cross_entropy_of_each_alone() -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_frame_losses_equal_torchs_cross_entropy_of_each_alone(smoothing: float) -> None:
     classes = ([0, 4, 4, 1, 2, 0, 3], [4] * 12, [], [3, 0, 0, 1])  # of the third nothing is known
     log_probs, batch = case(classes)
-    losses = frame_losses(log_probs, batch)
+    losses = frame_losses(log_probs, batch, smoothing)
     for loss, row, ids in zip(losses, log_probs, classes, strict=True):
-        expected = cross_entropy(row[: len(ids)], torch.tensor(ids, dtype=torch.int64), reduction="sum")
+        targets = torch.tensor(ids, dtype=torch.int64)
+        expected = cross_entropy(row[: len(ids)], targets, reduction="sum", label_smoothing=smoothing)
         assert_close(loss, expected)
     (grad,) = torch.autograd.grad(losses.sum(), log_probs)
     assert not any(row[len(ids) :].any() for row, ids in zip(grad, classes, strict=True))
