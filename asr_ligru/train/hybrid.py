@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import Tensor
 
-from asr_ligru.config import Config
-from asr_ligru.decode.result import Result
+from asr_ligru.config import Config, DecodeConfig
+from asr_ligru.decode.result import Decoder, Result
+from asr_ligru.decode.wfst.hybrid import HybridWfstDecoder
 from asr_ligru.decode.words import WordDecoder
+from asr_ligru.errors import EnvironmentError_
 from asr_ligru.hmm.decode_words import SearchOptions
 from asr_ligru.hmm.hybrid import HybridHmm
 from asr_ligru.models.build import Model
@@ -18,6 +21,8 @@ from asr_ligru.score.wer import score
 from asr_ligru.train.corpus import Split
 from asr_ligru.train.loss import frame_losses
 from asr_ligru.typing import Batch
+
+log = logging.getLogger(__name__)
 
 
 class HybridObjective:
@@ -33,8 +38,10 @@ class HybridObjective:
 
     def __init__(self, hmm: HybridHmm, dev: Split, config: Config) -> None:
         self.hmm, self.dev, self.model = hmm, dev, config.model
-        self.decoder = WordDecoder(hmm, SearchOptions(config.decode.acoustic_scale, config.decode.word_score))
-        self._log_probs: dict[str, Tensor] = {}
+        weights = config.decode
+        self.decoder = WordDecoder(hmm, SearchOptions(weights.acoustic_scale, weights.word_score))
+        self.search = _search(hmm, weights) or self.decoder
+        self._texts: dict[str, str] = {}
         self._wrong = self._frames = 0
 
     def predict(self, model: Model, feats: Tensor, feat_lens: Tensor) -> Sequence[Tensor]:
@@ -52,24 +59,30 @@ class HybridObjective:
         return losses + self.model.phone_weight * frame_losses(phones, of_phones, self.model.label_smoothing)
 
     def observe(self, predictions: Sequence[Tensor], batch: Batch) -> None:
-        """Count wrong frames and keep the probabilities for decoding."""
+        """Decode a batch and count its wrong frames."""
         states, _, lens = predictions
-        for utt_id, rows, length, targets, known in zip(
-            batch.utt_ids, states.cpu(), lens.tolist(), batch.tokens, batch.token_lens.tolist(), strict=True
-        ):
-            self._log_probs[utt_id] = rows[:length]
+        results = self.search(states.cpu(), lens)
+        self._texts.update((utt_id, result.text) for utt_id, result in zip(batch.utt_ids, results, strict=True))
+        for rows, targets, known in zip(states.cpu(), batch.tokens, batch.token_lens.tolist(), strict=True):
             self._wrong += int((rows[:known].argmax(1) != targets[:known]).sum())
             self._frames += known
 
     def metrics(self) -> dict[str, float]:
         """Return the shares of wrong words and of frames in a wrong state."""
-        spoken = self.decoder.loop.decode(self.hmm.states, list(self._log_probs.values()))
-        hyps = {u: " ".join(s.words) if s else "" for u, s in zip(self._log_probs, spoken, strict=True)}
-        words = score({u.utt_id: u.text for u in self.dev.utterances}, hyps).words
+        words = score({u.utt_id: u.text for u in self.dev.utterances}, self._texts).words
         frames = self._wrong / max(1, self._frames)
-        self._log_probs, self._wrong, self._frames = {}, 0, 0
+        self._texts, self._wrong, self._frames = {}, 0, 0
         return {"dev_wer": words.errors / words.ref, "dev_frame_error": frames}
 
     def readings(self, predictions: Sequence[Tensor], temperatures: Sequence[float]) -> list[list[Result]]:
         """Return what is read in a batch, for each temperature of its confidences."""
         return self.decoder.readings(predictions[0].cpu(), predictions[2], temperatures)
+
+
+def _search(hmm: HybridHmm, weights: DecodeConfig) -> Decoder | None:
+    """Return the search that takes a tenth of the time, where its extra is installed."""
+    try:
+        return HybridWfstDecoder(hmm, weights.acoustic_scale, weights.word_score)
+    except EnvironmentError_ as error:
+        log.info("%s; every path is compared instead, which takes longer", error.what)
+        return None
