@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,8 +10,11 @@ from torch import Tensor
 
 from asr_ligru.data.audio_blocks import Source, read_blocks
 from asr_ligru.decode.result import Decoder
-from asr_ligru.decode.segment import LIMIT_S, Cutter, Piece
+from asr_ligru.decode.segment import Cutter, Piece
 from asr_ligru.models.load import LoadedModel
+
+_SHORTEST_LIMIT_S = 5.0  # however short a model's utterances were
+_WHOLE = 1.5  # times the longest utterance of training is not cut
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ class Recording:
         settings: how it is read.
         speaker: who speaks; empty when unknown.
         offset_s: where to begin, seconds; times are counted from there.
-        duration_s: how much to read, seconds; None for all that follows.
+        duration_s: how much to read, seconds; None for all that follows. What a corpus could hold as an utterance is
+            never cut.
 
     Attributes:
         duration_s: of what was read so far, seconds.
@@ -86,6 +91,9 @@ class Recording:
             offset_s=offset_s,
             duration_s=duration_s,
         )
+        self._piece_s = max(_SHORTEST_LIMIT_S, model.longest_s)
+        is_utterance = duration_s is not None and duration_s <= model.config.corpus.max_seconds
+        self._whole_s = math.inf if is_utterance else _WHOLE * self._piece_s
         self.duration_s = 0.0
         self.silent_s = 0.0
 
@@ -100,10 +108,9 @@ class Recording:
 
     def raw_feats(self) -> Iterator[tuple[Stretch, Tensor]]:
         """Yield them as features before normalisation, instead."""
-        limit_s = max(LIMIT_S, self._model.config.corpus.max_seconds)
         cutters: list[Cutter] = []
         for block in self._blocks:
-            cutters = cutters or [Cutter(self._rate_hz, limit_s) for _ in block]
+            cutters = cutters or [Cutter(self._rate_hz, self._piece_s, self._whole_s) for _ in block]
             self.duration_s += block.shape[-1] / self._rate_hz
             for number, (cutter, wav) in enumerate(zip(cutters, block, strict=True)):
                 yield from (self._raw(number, piece) for piece in cutter.feed(wav))

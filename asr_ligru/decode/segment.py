@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 FRAME_S = 0.01
-LIMIT_S = 30.0  # what is not longer is decoded whole
-OVERLAP_S = 2.0
-_MIN_PIECE_S = 5.0
+_MAX_OVERLAP_S = 2.0
+_OVERLAP = 0.3  # of a piece, at most
+_SHORTEST = 0.4  # of the longest piece: before that no pause is looked for
 _SLACK_S = 1.0  # as much longer a last piece may be than the limit, so that none is too short to decode
 _MIN_PAUSE_S = 0.15
 _PAD_S = 0.3  # of a pause that is kept beside speech
@@ -47,16 +47,18 @@ class Cutter:
 
     Args:
         rate_hz: samples in a second.
-        limit_s: longest piece, seconds; a recording that is not longer is one piece, silences and all. At least 15.
+        piece_s: longest piece of a recording that is cut, seconds, at least 4.
+        whole_s: a recording that is not longer is one piece, silences and all; at least ``piece_s`` and 1 s.
 
     Attributes:
         silent: samples that were left out because they belong to long silences.
     """
 
-    def __init__(self, rate_hz: int, limit_s: float = LIMIT_S) -> None:
+    def __init__(self, rate_hz: int, piece_s: float, whole_s: float) -> None:
         self._frame = round(FRAME_S * rate_hz)
         self._rate_hz = rate_hz
-        self._limit = round(limit_s * rate_hz) // self._frame * self._frame
+        self._piece = round(piece_s * rate_hz) // self._frame * self._frame
+        self._whole = round(whole_s * rate_hz)
         self._level = _Level()
         self._held = torch.zeros(0)
         self._start = 0  # of what is held, in the recording
@@ -68,7 +70,7 @@ class Cutter:
     def feed(self, block: Tensor) -> Iterator[Piece]:
         """Take the next samples (n,) and yield the pieces that are complete."""
         self._held = torch.cat([self._held, block])
-        while len(self._held) > self._limit + self._samples(_SLACK_S):
+        while len(self._held) > (self._piece + self._samples(_SLACK_S) if self._is_cut else self._whole):
             self._is_cut = True
             yield from self._next()
 
@@ -84,14 +86,14 @@ class Cutter:
 
     def _next(self) -> Iterator[Piece]:
         """Yield the first piece of what is held, unless that is silence."""
-        pause = self._longest_pause(self._quiet(self._limit))
+        pause = self._longest_pause(self._quiet(self._piece))
         if pause is not None:
             middle, pad = sum(pause) // 2, self._samples(_PAD_S)
             yield from self._spoken(min(middle, pause[0] + pad), max(middle, pause[1] - pad))
             return
-        overlap = self._samples(OVERLAP_S)
-        yield Piece(self._start, self._held[: self._limit].clone(), self._overlap)
-        self._drop(self._limit - overlap, overlap)
+        overlap = min(self._samples(_MAX_OVERLAP_S), round(_OVERLAP * self._piece))
+        yield Piece(self._start, self._held[: self._piece].clone(), self._overlap)
+        self._drop(self._piece - overlap, overlap)
 
     def _spoken(self, end: int, following: int) -> Iterator[Piece]:
         """Yield what is held up to ``end`` without the silence it begins with; go on at ``following``."""
@@ -121,7 +123,7 @@ class Cutter:
 
     def _longest_pause(self, quiet: Tensor) -> tuple[int, int] | None:
         """Return where the longest pause behind the first seconds begins and ends, in samples held."""
-        low = round(_MIN_PIECE_S / FRAME_S)
+        low = round(_SHORTEST * len(quiet))
         is_pause, lengths = torch.unique_consecutive(quiet[low:], return_counts=True)
         pauses = torch.where(is_pause, lengths, 0)
         best = int(pauses.argmax())

@@ -13,7 +13,7 @@ from asr_ligru.decode.transcript import Segment, Transcript, Word
 from asr_ligru.safety import printable
 
 _LINE_CHARS = 42
-_CUE_CHARS = 2 * _LINE_CHARS
+_MAX_LINES = 2
 _CUE_S = 7.0  # longest time a cue stays
 _PAUSE_S = 0.8  # between two words, ends a cue
 _SHORTEST_MS = 1
@@ -63,20 +63,23 @@ def _cue(segment: Segment, start_s: float, end_s: float, text: str) -> _Cue:
 def _groups(words: tuple[Word, ...], word_times: bool) -> Iterator[list[Word]]:
     """Yield the words of each cue."""
     group: list[Word] = []
-    chars = 0
     for word in words:
-        long = group and (chars + len(word.text) >= _CUE_CHARS or word.end_s - group[0].start_s > _CUE_S)
+        lines = _wrapped(" ".join(each.text for each in (*group, word)))
+        long = group and (len(lines) > _MAX_LINES or word.end_s - group[0].start_s > _CUE_S)
         if group and (word_times or long or word.start_s - group[-1].end_s > _PAUSE_S):
             yield group
-            group, chars = [], 0
+            group = []
         group.append(word)
-        chars += len(word.text) + 1
     if group:
         yield group
 
 
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(printable(text), _LINE_CHARS, break_long_words=False, break_on_hyphens=False)
+
+
 def _lines(text: str) -> str:
-    return "\n".join(textwrap.wrap(printable(text), _LINE_CHARS, break_long_words=False, break_on_hyphens=False))
+    return "\n".join(_wrapped(text))
 
 
 def _no_markup(text: str) -> str:

@@ -31,8 +31,8 @@ def transcribe(
 ) -> Iterator[Segment]:
     """Transcribe one recording of any length.
 
-    Up to 30 s, or what the model was trained on, are decoded as a whole; longer recordings are cut at silences. Where
-    nobody pauses, two pieces overlap and are joined at a word that both have.
+    What is not much longer than the utterances of the model's training is decoded as a whole, the rest cut at silences.
+    Where nobody pauses, two pieces overlap and are joined at a word that both have.
 
     Args:
         model: what decodes.

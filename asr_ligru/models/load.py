@@ -22,6 +22,7 @@ from asr_ligru.models.folder import ModelFolder, read_model_folder
 from asr_ligru.safety import Limits, printable, safe_extract
 from asr_ligru.text.tokenizer import Tokenizer
 
+_LONGEST_S = 10.0  # where a model does not say
 _ZIP_LIMITS = Limits(members=64, bytes=8 << 30)
 
 
@@ -36,6 +37,7 @@ class LoadedModel:
         frontend: features from audio.
         temperature: what log probabilities are divided by for the confidences of words; fitted when it was trained.
         hmm: what the outputs of a hybrid model stand for; None where they are tokens.
+        longest_s: of the utterances it was trained on, seconds; much longer ones are better cut.
     """
 
     config: Config
@@ -44,6 +46,7 @@ class LoadedModel:
     frontend: Frontend
     temperature: float = 1.0
     hmm: HybridHmm | None = None
+    longest_s: float = _LONGEST_S
 
     @property
     def frame_s(self) -> float:
@@ -116,12 +119,14 @@ def _load(folder: Path, named: Path) -> LoadedModel:
             f"the model's tensors do not fit its configuration: {str(error).splitlines()[-1].strip()}",
             where=printable(str(named)),
         ) from error
-    return LoadedModel(config, network.eval(), parts.tokenizer, frontend, _temperature(parts), parts.hmm)
+    temperature = _number(parts, "temperature", 1.0, 0.01, 100.0)
+    longest_s = _number(parts, "longest_s", _LONGEST_S, 0.01, 3600.0)
+    return LoadedModel(config, network.eval(), parts.tokenizer, frontend, temperature, parts.hmm, longest_s)
 
 
-def _temperature(parts: ModelFolder) -> float:
-    """Return the temperature; 1 for a model of before there was one."""
-    value = parts.meta.get("temperature", 1.0)
-    if not isinstance(value, (int, float)) or not 0.01 <= value <= 100.0:
-        raise DataError(f"temperature: expected a number from 0.01 to 100, got {value!r}", where=str(parts.path))
+def _number(parts: ModelFolder, key: str, default: float, low: float, high: float) -> float:
+    """Return a number of the model's record; the default for a model of before there was one."""
+    value = parts.meta.get(key, default)
+    if not isinstance(value, (int, float)) or not low <= value <= high:
+        raise DataError(f"{key}: expected a number from {low:g} to {high:g}, got {value!r}", where=str(parts.path))
     return float(value)

@@ -120,6 +120,7 @@ def _fit(run: Run, corpus: Corpus, stop: StopRequest) -> None:
             "config": as_dict(config),
             "num_features": corpus.source.frontend.size,
             "temperature": calibration.temperature if calibration else 1.0,
+            "longest_s": max(u.duration_s for u in corpus.train.utterances),
         },
         tokenizer=corpus.tokenizer,
         frontend_tensors=corpus.source.frontend.state_dict(),
