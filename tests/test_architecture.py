@@ -33,7 +33,7 @@ LEVELS = {
         "export",
         "score",
     ),
-    5: ("cli", "__main__", "compose", "user_conf", "doctor", "recipes", "integrations"),
+    5: ("cli", "serve", "__main__", "compose", "user_conf", "doctor", "recipes", "integrations"),
 }
 
 # The only places that import a third party: a module, or a package and all below it. torch and numpy are free.
@@ -57,9 +57,11 @@ HOMES = {
     "sentencepiece": ("text.tokenizer",),
     "soundfile": ("data.audio", "data.audio_file", "doctor"),  # doctor: which codecs it reads
     "speechbrain": ("train.brain", "decode.beam", "features.augment", "integrations"),
+    "starlette": ("serve",),
     "torchaudio": ("features", "data.resample"),
     "tqdm": ("train.progress", "data.download", "cli", "recipes"),
     "triton": ("ops",),
+    "uvicorn": ("serve",),
 }
 FREE = {"torch", "numpy", "asr_ligru"}
 BANNED = {

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # folder of the checkout -> where it is in the wheel; must agree with setup.py
 ROOTS = {"asr_ligru": "asr_ligru", "conf": "asr_ligru/conf", "recipes": "asr_ligru/recipes"}
-TEXT = {".py", ".yaml", ".json", ".md", ".txt", ".c", ".h", ".cpp"}
+TEXT = {".py", ".yaml", ".json", ".md", ".txt", ".c", ".h", ".cpp", ".html", ".css", ".js"}
 TEXT_NAMES = {"py.typed", "METADATA", "WHEEL", "RECORD", "LICENSE"}
 NOT_SHIPPED = {"__pycache__", ".so", ".pyc"}
 
