@@ -77,6 +77,7 @@ class Browser:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         page.tell("Emulation.setEmulatedMedia", features=[scheme])
+        page.tell("Emulation.setFocusEmulationEnabled", enabled=True)
         page.tell("Page.navigate", url=url)
         page.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
         return page
@@ -130,10 +131,9 @@ class Page:
 
     def press(self, key: str) -> None:
         """Press a key and let it go."""
-        text = {"Enter": "\r"}.get(key, "")
-        code = {"Enter": 13, "ArrowRight": 39, "End": 35, "Tab": 9}[key]
-        common = {"key": key, "code": key, "windowsVirtualKeyCode": code}
-        self.tell("Input.dispatchKeyEvent", type="keyDown", text=text, **common)
+        common = {"key": key, "code": key, "windowsVirtualKeyCode": {"Enter": 13, "ArrowRight": 39, "End": 35}[key]}
+        down = {"type": "keyDown", "text": "\r"} if key == "Enter" else {"type": "rawKeyDown"}
+        self.tell("Input.dispatchKeyEvent", **down, **common)
         self.tell("Input.dispatchKeyEvent", type="keyUp", **common)
 
     def click(self, selector: str) -> None:

@@ -25,7 +25,7 @@ from asr_ligru.serve.app import make_app
 from asr_ligru.serve.hear import Ear
 from asr_ligru.serve.limits import Limits
 from asr_ligru.serve.run import listen, server_of
-from tests.tiny_model import write_model
+from tests.tiny_model import TOKENIZER, network, write_model
 
 ABOUT = {"model": "tiny", "max_bytes": 1_000_000, "max_seconds": 60, "is_local": True, "has_media": True}
 
@@ -73,8 +73,12 @@ Start = Callable[..., Running]
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a model folder that was written once."""
-    return write_model(tmp_path_factory.mktemp("model"))
+    """Return the folder of a model that hears many words: blanks where the tiny model says "b"."""
+    tensors = network().state_dict()
+    _, blank, letter = TOKENIZER.encode("a b")
+    for name in ("head.weight", "head.bias"):
+        tensors[name][[blank, letter]] = tensors[name][[letter, blank]]
+    return write_model(tmp_path_factory.mktemp("model"), tensors=tensors)
 
 
 @pytest.fixture(scope="session")

@@ -128,7 +128,7 @@ async function toggleRecording() {
 function onRecorded(seconds, bytes) {
   if (!recorder) return;
   byId("record-text").textContent = `Stop ${clock(seconds)}`;
-  if (seconds > about.max_seconds - 1 || bytes > about.max_bytes - 1e6) toggleRecording();
+  if (seconds > about.max_seconds - 1 || bytes > about.max_bytes - 1e5) toggleRecording();
 }
 
 function takeFile(file) {
