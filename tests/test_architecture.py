@@ -30,6 +30,7 @@ LEVELS = {
         "decode.outputs",
         "decode.files",
         "decode.recognizer",
+        "decode.streaming",
         "export",
         "score",
     ),

@@ -15,6 +15,7 @@ examples:
   asr-ligru decode MODEL recordings/ -o texts --format txt,srt --skip-existing
   asr-ligru decode MODEL data/an4/test.jsonl --format trn > hyp.trn
   arecord -f S16_LE -r 16000 -d 5 | asr-ligru decode MODEL -
+  arecord -f S16_LE -r 16000 | asr-ligru decode MODEL - --stream
 
 Text goes to standard output, everything else to standard error. With several
 inputs each line begins with the file and a tab. Long recordings are cut at pauses;
@@ -46,6 +47,7 @@ def add_to(verbs: Any) -> None:
     add("--n-best", type=_positive, default=1, metavar="K", help="readings of each piece (json)")
     add("--word-times", action="store_true", help="times of words (json, tsv, srt, vtt)")
     add("--confidence", action="store_true", help="how sure the words are (json, tsv)")
+    add("--stream", action="store_true", help="print what is heard while standard input is still recorded")
     add("--channel", type=_channel, default="mix", metavar="C", help="mix (default), split, or a number from 0")
     add("--raw-rate", type=_positive, metavar="HZ", help="what has no header is 16-bit mono at this rate")
     add("--speaker-map", type=Path, metavar="FILE", help="lines `file speaker`, for models that adapt")
@@ -90,10 +92,14 @@ def _channel(text: str) -> str:
 def run(options: argparse.Namespace) -> int:
     """Decode all inputs; a bad one is named in the end and does not stop the rest."""
     _check(options)
-    from asr_ligru.cli.decode_job import DecodeJob
-
     if not options.verbose:
         logging.getLogger("asr_ligru").setLevel(logging.WARNING)  # which backend runs is of no interest here
+    if options.stream:
+        from asr_ligru.cli import live
+
+        return live.run(options)
+    from asr_ligru.cli.decode_job import DecodeJob
+
     return DecodeJob(options).run()
 
 

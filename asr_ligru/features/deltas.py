@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+WINDOW = 2  # frames on each side of a first difference
 
-def add_deltas(feats: Tensor, order: int, window: int = 2) -> Tensor:
+
+def add_deltas(feats: Tensor, order: int, window: int = WINDOW) -> Tensor:
     """Append first, second, ... differences to the features.
 
     Args:
