@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
@@ -23,6 +24,8 @@ from asr_ligru.text.units import UNK, Tokenizer
 
 torchaudio_import.ensure()
 from speechbrain.decoders.ctc import CTCBeamSearcher  # noqa: E402
+
+logging.getLogger("speechbrain.decoders.ctc").setLevel(logging.ERROR)  # it warns of small vocabularies and no spaces
 
 _BLANK_ID = 0
 _NO_MARK = "\0"  # begins no token
