@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from asr_ligru.decode.prefixes import best_prefixes
 from asr_ligru.decode.result import Result, TimedWord
 from asr_ligru.text.tokenizer import Tokenizer
 
@@ -76,12 +77,23 @@ class GreedyDecoder:
 
     def __call__(self, log_probs: Tensor, log_prob_lens: Tensor, n_best: int = 1) -> list[Result]:
         """Decode a batch; see ``decode.result.Decoder``."""
-        return [self._result(path) for path in best_paths(log_probs, log_prob_lens, temperature=self._temperature)]
+        results = [self._result(path) for path in best_paths(log_probs, log_prob_lens, temperature=self._temperature)]
+        if n_best == 1:
+            return results
+        rows = zip(results, log_probs, log_prob_lens.tolist(), strict=True)
+        return [replace(result, n_best=self._others(result, row[:length], n_best)) for result, row, length in rows]
 
     def _result(self, path: BestPath) -> Result:
         words = timed_words(self._tokenizer, path)
         text = " ".join(word.text for word in words)
         return Result(text, path.score, words, ((text, path.score),))
+
+    def _others(self, result: Result, log_probs: Tensor, n_best: int) -> tuple[tuple[str, float], ...]:
+        """Return the readings, this one first; of those that differ in nothing but spaces the best counts."""
+        texts = {result.text: result.score}
+        for tokens, score in best_prefixes(log_probs, beam=max(16, 4 * n_best)):
+            texts.setdefault(self._tokenizer.decode(tokens), score)
+        return tuple(texts.items())[:n_best]
 
 
 def timed_words(tokenizer: Tokenizer, path: BestPath) -> tuple[TimedWord, ...]:

@@ -78,3 +78,16 @@ def test_greedy_decoder_silence_is_no_words() -> None:
     tokenizer = build_tokenizer(TokensConfig(), ["ab ba"], None)
     (found,) = GreedyDecoder(tokenizer)(one_hot([0, 0])[None], torch.tensor([2]))
     assert (found.text, found.words) == ("", ())
+
+
+def test_greedy_decoder_n_best_are_different_texts_from_the_best_on() -> None:
+    tokenizer = build_tokenizer(TokensConfig(), ["ab ba"], None)
+    log_probs = torch.randn(2, 12, tokenizer.vocab_size, generator=torch.Generator().manual_seed(3)).log_softmax(-1)
+    lens = torch.tensor([12, 5])
+    plain, several = GreedyDecoder(tokenizer)(log_probs, lens), GreedyDecoder(tokenizer)(log_probs, lens, n_best=5)
+    for one, more in zip(plain, several, strict=True):
+        assert (more.text, more.score, more.words) == (one.text, one.score, one.words)
+        assert more.n_best[0] == one.n_best[0]
+        assert len({text for text, _ in more.n_best}) == len(more.n_best) == 5
+        scores = [score for _, score in more.n_best]
+        assert scores == sorted(scores, reverse=True)
