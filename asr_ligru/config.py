@@ -199,10 +199,14 @@ class TrainConfig:
 class DecodeConfig:
     """How the test set is decoded (``decode``)."""
 
-    name: str = choice("greedy")
+    name: str = choice("greedy", "wfst")
     batch_frames: int = ranged(24000, 1)
-    acoustic_scale: float = ranged(0.1, 1e-4, 10.0)  # hybrid: factor on acoustic log-likelihoods
-    word_score: float = ranged(0.0, -100.0, 100.0)  # hybrid: added for each word
+    acoustic_scale: float = ranged(0.1, 1e-4, 10.0)  # hybrid, wfst: factor on acoustic log-likelihoods
+    word_score: float = ranged(0.0, -100.0, 100.0)  # hybrid, wfst: added for each word
+    beam: float = ranged(12.0, 0.1, 1e4)  # wfst: paths worse than the best by more are dropped, natural log
+    lattice_beam: float = ranged(6.0, 0.1, 1e4)  # wfst: the same for other readings and for confidences
+    lm: str = ""  # wfst: an ARPA file; empty: that of a hybrid model
+    lexicon: str = ""  # wfst: words and phones; empty: the model's, or the language model's words as they are spelled
     split: str = choice("test", "dev", "train", "none")  # what is decoded and scored when training ends
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from asr_ligru.decode.greedy import GreedyDecoder
 from asr_ligru.decode.result import Decoder
+from asr_ligru.decode.wfst.make import make_wfst_decoder
 from asr_ligru.decode.words import WordDecoder
 from asr_ligru.errors import ConfigError
 from asr_ligru.hmm.decode_words import SearchOptions
@@ -71,12 +72,20 @@ def _beam(model: LoadedModel, knowledge: Knowledge) -> Decoder:
     return make_beam_decoder(model, knowledge.lm, knowledge.settings, knowledge.hot_words)
 
 
+@DECODERS.register("wfst")
+def _wfst(model: LoadedModel, knowledge: Knowledge) -> Decoder:
+    if knowledge != Knowledge(lm=knowledge.lm, lexicon=knowledge.lexicon):
+        raise ConfigError("--decoder wfst uses no hot words and no weights of beam", fix="--decoder beam")
+    return make_wfst_decoder(model, knowledge.lm, knowledge.lexicon)
+
+
 def make_decoder(model: LoadedModel, name: str | None = None, knowledge: Knowledge | None = None) -> Decoder:
     """Return the decoder called ``name`` for a model.
 
     Args:
         model: whose output it reads.
-        name: an entry of ``DECODERS``; None for words of a hybrid model, beam with settings, and greedy.
+        name: an entry of ``DECODERS``; None for wfst where the model was configured so, words of a hybrid model, beam
+            with settings, and greedy.
         knowledge: a language model, a lexicon.
 
     Raises:
@@ -84,5 +93,6 @@ def make_decoder(model: LoadedModel, name: str | None = None, knowledge: Knowled
         EnvironmentError_: the extra that it needs is not installed.
     """
     known = knowledge or Knowledge()
-    usual = "words" if model.hmm else "beam" if known.settings else "greedy"
+    searched = model.config.decode.name == "wfst" and not known.settings
+    usual = "wfst" if searched else "words" if model.hmm else "beam" if known.settings else "greedy"
     return DECODERS[name or usual](model, known)

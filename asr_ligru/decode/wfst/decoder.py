@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from asr_ligru.decode.wfst.lattice import BestPath, Reading, best_path, readings
 from asr_ligru.decode.wfst.libraries import kaldi_decoder
 
 _COMPARED = 100  # readings that confidences are taken from
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,17 +53,22 @@ class WfstDecoder:
     Args:
         graph: what is searched.
         options: how.
+        log_priors: (P,) natural log, taken from the scores of frames; of a hybrid model's states.
 
     Attributes:
         partial: utterances so far for which the beam or the audio ended inside a word or sentence; their results are
             not ``complete``.
     """
 
-    def __init__(self, graph: DecodingGraph, options: SearchOptions | None = None) -> None:
+    def __init__(
+        self, graph: DecodingGraph, options: SearchOptions | None = None, log_priors: Tensor | None = None
+    ) -> None:
         self.partial = 0
         self._graph = graph
         self._options = options or SearchOptions()
-        self._bonus = (graph.first * self._options.word_score).astype(np.float32)
+        priors = np.zeros(graph.num_scores) if log_priors is None else log_priors.numpy()
+        weighed = graph.first * self._options.word_score - self._options.acoustic_scale * priors[graph.columns]
+        self._bonus = weighed.astype(np.float32)  # of each label, in every frame
 
     @cached_property
     def _fst(self) -> Any:
@@ -74,8 +82,12 @@ class WfstDecoder:
 
     def __call__(self, log_probs: Tensor, log_prob_lens: Tensor, n_best: int = 1) -> list[Result]:
         """Decode a batch; see ``decode.result.Decoder``."""
-        rows = log_probs.detach().to("cpu", torch.float32)
-        return [self._decode(row[:n].numpy(), n_best) for row, n in zip(rows, log_prob_lens.tolist(), strict=True)]
+        rows, before = log_probs.detach().to("cpu", torch.float32), self.partial
+        found = [self._decode(row[:n].numpy(), n_best) for row, n in zip(rows, log_prob_lens.tolist(), strict=True)]
+        if self.partial > before:
+            what = "%d of %d texts are partial: no sentence that the beam kept ends with the audio; widen decode.beam"
+            _log.warning(what, self.partial - before, len(found))
+        return found
 
     def _decode(self, scores: NDArray[np.float32], n_best: int) -> Result:
         weighed = self._options.acoustic_scale * scores[:, self._graph.columns] + self._bonus

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import math
 import random
 
 import numpy as np
 import pytest
 import torch
 
+from asr_ligru.decode.wfst import lattice
 from asr_ligru.decode.wfst.build import ctc_graph, hmm_graph
-from asr_ligru.decode.wfst.decoder import SearchOptions, WfstDecoder
+from asr_ligru.decode.wfst.decoder import SearchOptions, WfstDecoder, confidences
+from asr_ligru.decode.wfst.lattice import Reading
 from asr_ligru.text.lexicon import Lexicon
 from asr_ligru.text.phones import BOUNDARY, PhoneTokenizer
 from asr_ligru.text.units import BLANK, CharTokenizer, Tokenizer
@@ -99,3 +102,44 @@ def test_decoder_hmm_case_equals_every_sentence_aligned(seed: int) -> None:
 
 def weighed(found: list[Found], bonus: float) -> list[Found]:
     return sorted((Found(f.words, f.score + bonus * len(f.words), f.spans) for f in found), key=lambda f: -f.score)
+
+
+def letters_decoder(options: SearchOptions | None = None) -> WfstDecoder:
+    model = language_model(random.Random(1), ["AB", "BA", "C"], 2)
+    return WfstDecoder(ctc_graph(CharTokenizer([BLANK, " ", *PHONES], "error"), model), options)
+
+
+def test_decoder_batch_equals_single_utterances() -> None:
+    decoder = letters_decoder()
+    rows = [torch.from_numpy(random_scores(n, n, 5)) for n in (9, 4, 7)]
+    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=float("nan"))
+    together = decoder(padded, torch.tensor([9, 4, 7]), n_best=3)
+    assert together == [decoder(row[None], torch.tensor([len(row)]), n_best=3)[0] for row in rows]
+
+
+def test_decoder_audio_that_ends_inside_a_word_is_partial_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    decoder = letters_decoder(SearchOptions(beam=2.0))
+    inside = torch.eye(5)[[2, 1, 1]].mul(30).log_softmax(1)  # A and two spaces, which no word is
+    results = decoder(torch.stack([inside, torch.eye(5)[[4, 4, 0]].mul(30).log_softmax(1)]), torch.tensor([3, 3]))
+    assert [result.complete for result in results] == [False, True]
+    assert results[1].text == "C"
+    assert decoder.partial == 1
+    assert "1 of 2 texts" in caplog.text
+
+
+def test_decoder_no_frames_is_partial_and_empty() -> None:
+    result = letters_decoder()(torch.zeros(1, 0, 5), torch.tensor([0]))[0]
+    assert (result.text, result.words, result.complete) == ("", (), False)
+
+
+def test_confidences_are_posteriors_of_readings_with_the_word_in_its_place() -> None:
+    found = [Reading((1, 2), math.log(0.5)), Reading((1, 3), math.log(0.3)), Reading((2,), math.log(0.2))]
+    assert confidences(found) == pytest.approx([0.8, 0.7])
+
+
+def test_readings_of_a_lattice_too_large_to_determinize_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder, scores = letters_decoder(SearchOptions(lattice_beam=4.0)), torch.from_numpy(random_scores(1, 8, 5))[None]
+    whole = decoder(scores, torch.tensor([8]), n_best=2)
+    monkeypatch.setattr(lattice, "_MAX_STATES", 1)
+    again = decoder(scores, torch.tensor([8]), n_best=2)
+    assert [text for text, _ in again[0].n_best] == [text for text, _ in whole[0].n_best]
