@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, TypeVar
 
 from torch import Tensor
@@ -33,13 +33,14 @@ class Ear:
 
     Attributes:
         model: what decodes.
-        decoder: from log probabilities to words.
+        decoder: from log probabilities to words; used by one thread at a time, which not all of them need.
         max_seconds: longest recording.
     """
 
     model: LoadedModel
     decoder: Decoder
     max_seconds: float
+    _decoding: threading.Lock = field(default_factory=threading.Lock)
 
     def hear(self, file: BinaryIO, name: str, stop: threading.Event) -> dict[str, Any]:
         """Transcribe an open file.
@@ -62,7 +63,7 @@ class Ear:
         file.seek(0)
         outline = outline_of(_until(stop, read_blocks(file, sample_rate_hz=rate_hz)), rate_hz, self.max_seconds)
         file.seek(0)
-        segments = tuple(_until(stop, transcribe(self.model, file, decoder=_stoppable(self.decoder, stop))))
+        segments = tuple(_until(stop, transcribe(self.model, file, decoder=self._stoppable(stop))))
         transcript = Transcript(name, outline.duration_s, segments)
         style = Style(utt_id=name, word_times=True, confidence=True)
         return {
@@ -71,18 +72,18 @@ class Ear:
             "peaks": outline.peaks,
         }
 
+    def _stoppable(self, stop: threading.Event) -> Decoder:
+        def decode(log_probs: Tensor, log_prob_lens: Tensor, n_best: int = 1) -> list[Result]:
+            with self._decoding:
+                if stop.is_set():
+                    raise Stopped
+                return self.decoder(log_probs, log_prob_lens, n_best)
+
+        return decode
+
 
 def _until(stop: threading.Event, things: Iterable[T]) -> Iterator[T]:
     for thing in things:
         if stop.is_set():
             raise Stopped
         yield thing
-
-
-def _stoppable(decoder: Decoder, stop: threading.Event) -> Decoder:
-    def decode(log_probs: Tensor, log_prob_lens: Tensor, n_best: int = 1) -> list[Result]:
-        if stop.is_set():
-            raise Stopped
-        return decoder(log_probs, log_prob_lens, n_best)
-
-    return decode

@@ -6,15 +6,14 @@ import errno
 import importlib.util
 import os
 import socket
-from pathlib import Path
 
 import torch
 import uvicorn
 from starlette.applications import Starlette
 
-from asr_ligru.decode.choose import make_decoder
+from asr_ligru.decode.result import Decoder
 from asr_ligru.errors import ConfigError, EnvironmentError_
-from asr_ligru.models.load import load_model
+from asr_ligru.models.load import LoadedModel
 from asr_ligru.safety import printable
 from asr_ligru.serve.app import make_app
 from asr_ligru.serve.guard import is_loopback
@@ -25,28 +24,28 @@ _GRACE_S = 1  # that answers under way get when the server is stopped
 _MAX_CONNECTIONS = 1000
 
 
-def make_server(model_path: Path, limits: Limits, *, is_local: bool, names: frozenset[str]) -> uvicorn.Server:
-    """Load a model and return a server that is not bound to an address yet.
+def make_server(
+    model: LoadedModel, decoder: Decoder, limits: Limits, *, name: str, is_local: bool, names: frozenset[str]
+) -> uvicorn.Server:
+    """Return a server that is not bound to an address yet.
 
     Args:
-        model_path: a run folder or an exported model.
+        model: what decodes.
+        decoder: from log probabilities to words.
         limits: what it accepts.
+        name: of the model, for the page.
         is_local: whether the page may say that recordings stay on this computer.
         names: by which it may be called besides "localhost" and IP addresses.
-
-    Raises:
-        DataError: there is no such model.
     """
-    model = load_model(model_path)
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // limits.jobs))
     about = {
-        "model": printable(model_path.resolve().name),
+        "model": printable(name),
         "max_bytes": limits.max_bytes,
         "max_seconds": limits.max_seconds,
         "is_local": is_local,
         "has_media": importlib.util.find_spec("av") is not None,
     }
-    return server_of(make_app(Ear(model, make_decoder(model), limits.max_seconds), limits, about, names))
+    return server_of(make_app(Ear(model, decoder, limits.max_seconds), limits, about, names))
 
 
 def server_of(app: Starlette) -> uvicorn.Server:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import socket
+import sys
+import tempfile
 import threading
 import wave
 from concurrent.futures import ThreadPoolExecutor
@@ -244,10 +246,30 @@ def test_page_and_its_parts_are_served_with_strict_headers(server: Running) -> N
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_page_names_no_other_site(server: Running) -> None:
+def test_page_names_no_other_site() -> None:
     folder = Path(__file__).parents[2] / "asr_ligru" / "serve" / "page"
     texts = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir() if path.is_file()}
     assert {"index.html", "page.css", "page.js"} <= texts.keys()
     for name, text in texts.items():
         assert "//" not in text.replace("// ", ""), name
         assert "innerHTML" not in text, name
+
+
+def test_upload_to_a_full_disk_is_refused_as_such(
+    server: Running, tone: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full here")
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: full.open("w+b", buffering=0))
+    answer = server.upload(tone)
+    assert answer.status == 507
+    assert "disk is full" in answer.json["error"]
+
+
+def test_upload_that_needs_an_extra_names_it(server: Running, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    path = shared / "corpora" / "audio_fixtures" / "generated" / "opus.webm"
+    answer = server.upload(path.read_bytes())
+    assert answer.status == 503
+    assert answer.json["fix"] == 'pip install "asr-ligru[media]"'
