@@ -7,6 +7,7 @@ where it came from. Exit codes are those of ``asr_ligru.errors``.
 from __future__ import annotations
 
 import argparse
+import difflib
 import errno
 import io
 import logging
@@ -15,7 +16,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from asr_ligru import __version__
 from asr_ligru.cli import corpora, decode, demo, export, fmllr, lm, results, serve, setup, train, tune
@@ -37,6 +38,15 @@ _DESCRIPTION = "Train and use speech recognisers with light gated recurrent unit
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors name the nearest known verb or option."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse an unknown option where its verb is known."""
+        found, rest = super().parse_known_args(args, namespace)
+        unknown = next((word.partition("=")[0] for word in rest if word.startswith("--")), "")
+        if unknown and self._subparsers is None:
+            close = difflib.get_close_matches(unknown, self._option_string_actions, n=1)
+            self.error(f"unknown option {unknown}" + (f"; did you mean {close[0]}?" if close else ""))
+        return found, rest
 
     def error(self, message: str) -> NoReturn:
         """Print the error and exit with 2."""

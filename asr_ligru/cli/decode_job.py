@@ -130,15 +130,24 @@ class DecodeJob:
             _tell(f"failed: {printable(transcript.source)}: {printable(transcript.status)}")
         if self._options.quiet or (len(self._place) == 1 and self._folder is None and not self._options.verbose):
             return
-        total = len(self._todo)
-        parts = [f"{self._done} of {total} file{'s' if total != 1 else ''} decoded"]
-        left = total - self._done - len(self._failed)
-        parts += [f"{len(self._failed)} failed"] * bool(self._failed)
-        parts += [f"{left} not tried"] * bool(left)
-        parts += [f"{self._skipped} skipped, whose results are there"] * bool(self._skipped)
-        _tell(f"{', '.join(parts)}; {_clock(self._timing.audio_s)} of audio, real-time factor {self._timing.rtf:.4f}")
+        _tell(self._summary())
         if self._options.verbose:
             _tell(f"peak memory {peak_memory_bytes() / 1e6:.0f} MB")
+
+    def _summary(self) -> str:
+        total = len(self._todo)
+        there = f"{_files(self._skipped)} skipped, whose results are there" if self._skipped else ""
+        if not total:
+            return there
+        left = total - self._done - len(self._failed)
+        parts = [
+            f"{self._done} of {_files(total)} decoded",
+            f"{len(self._failed)} failed" if self._failed else "",
+            f"{left} not tried" if left else "",
+            there,
+        ]
+        cost = f"{_clock(self._timing.audio_s)} of audio, real-time factor {self._timing.rtf:.4f}"
+        return f"{', '.join(part for part in parts if part)}; {cost}"
 
     def _is_there(self, one: Input) -> bool:
         return self._options.skip_existing and self._folder is not None and self._folder.has(self._place[one][0])
@@ -173,6 +182,10 @@ def peak_memory_bytes() -> int:
         return torch.cuda.max_memory_allocated()
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _files(count: int) -> str:
+    return f"{count} file{'' if count == 1 else 's'}"
 
 
 def _clock(seconds: float) -> str:

@@ -20,6 +20,7 @@ from asr_ligru.data.audio_file import (
     MEDIA,
     WEAK,
     Samples,
+    TruncatedError,
     Where,
     checked,
     container_of,
@@ -36,6 +37,7 @@ from asr_ligru.errors import ConfigError, DataError
 
 Source = str | os.PathLike[str] | BinaryIO
 
+_MAYBE_RAW = ("", ".raw", ".pcm", ".s16")  # suffixes; standard input has none
 _RAW_BYTES = 1 << 20  # of headerless samples read at a time
 _BLOCK_S = 4.0  # shorter blocks are joined
 _MAX_S = 7 * 86400.0  # what claims to be longer than a week is no recording
@@ -95,7 +97,7 @@ def _samples(
         if raw_rate_hz is not None and _is_headerless(file, Path(where)):
             yield from _cut(((raw_rate_hz, block) for block in _raw_blocks(file, where)), where, offset_s, duration_s)
             return
-        if container_of(file, where) in MEDIA:
+        if _container(file, where) in MEDIA:
             yield from _cut(media_blocks(file, where), where, offset_s, duration_s)
             return
         with sound(file, where) as opened:
@@ -106,6 +108,17 @@ def _samples(
                 raise DataError(what, where=str(where), fix="convert the file again, or cut it into pieces")
             for block in sound_blocks(opened, where, start, count):
                 yield info.sample_rate_hz, block
+
+
+def _container(file: BinaryIO, where: Where) -> str:
+    try:
+        return container_of(file, where)
+    except TruncatedError:
+        raise
+    except DataError as error:
+        is_raw = Path(where).suffix in _MAYBE_RAW and os.fstat(file.fileno()).st_size
+        error.fix = "if it has no header: --raw-rate 16000, or what its rate is" if is_raw else error.fix
+        raise
 
 
 @contextmanager

@@ -16,6 +16,7 @@ STDIN = "-"
 AUDIO_SUFFIXES = frozenset(
     ".wav .flac .mp3 .ogg .oga .opus .sph .aiff .aif .au .snd .w64 .rf64 .caf .m4a .mp4 .aac .webm".split()
 )
+_NOWHERE = PurePath("none")  # where the results of what has none belong
 RAW_SUFFIXES = frozenset(".raw .pcm .s16".split())
 
 
@@ -91,7 +92,7 @@ def _of_folder(folder: Path, suffixes: Collection[str]) -> Iterator[Input]:
 
     def unreadable(error: OSError) -> None:
         place = Path(error.filename or folder)
-        problems.append(Input(str(place), place, PurePath(), problem=f"cannot read folder: {error.strerror}"))
+        problems.append(Input(str(place), place, _NOWHERE, problem=f"cannot read folder: {error.strerror}"))
 
     files = [
         Path(where, name)
@@ -104,7 +105,7 @@ def _of_folder(folder: Path, suffixes: Collection[str]) -> Iterator[Input]:
     yield from problems
     if not files and not problems:
         kinds = ", ".join(sorted(suffixes))
-        yield Input(str(folder), folder, PurePath(), problem=f"no audio file in this folder (looked for {kinds})")
+        yield Input(str(folder), folder, _NOWHERE, problem=f"no audio file in this folder (looked for {kinds})")
 
 
 def _file_name(utt_id: str) -> str:

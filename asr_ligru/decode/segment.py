@@ -58,7 +58,7 @@ class Cutter:
         self._frame = round(FRAME_S * rate_hz)
         self._rate_hz = rate_hz
         self._piece = round(piece_s * rate_hz) // self._frame * self._frame
-        self._whole = round(whole_s * rate_hz)
+        self._whole = whole_s * rate_hz
         self._level = _Level()
         self._held = torch.zeros(0)
         self._start = 0  # of what is held, in the recording
