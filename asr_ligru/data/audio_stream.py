@@ -55,7 +55,7 @@ def _opened(file: BinaryIO, raw_rate_hz: int | None) -> tuple[int, int, BinaryIO
         opened = wave.open(cast(io.BufferedReader, file), "rb")  # noqa: SIM115  (the stream is the caller's)
     except (wave.Error, EOFError, ValueError) as error:
         raise DataError(
-            f"not a 16-bit WAV stream: {error}" if str(error) else "no audio",
+            f"not a 16-bit WAV stream: {str(error) or 'it ends too soon'}",
             where=_WHERE,
             fix="pipe WAV into it, or name the rate of samples without a header: --raw-rate 16000",
         ) from error

@@ -84,7 +84,12 @@ def load_model(path: Path) -> LoadedModel:
         EnvironmentError_: no room to unpack a ``.zip``.
     """
     with model_folder(path) as folder:
-        return _load(folder, named=path)
+        try:
+            return _load(folder)
+        except DataError as error:
+            if path.is_file():  # the folder will be gone
+                error.where = printable(f"{path}, {Path(error.where).name}")
+            raise
 
 
 @contextmanager
@@ -106,7 +111,7 @@ def model_folder(path: Path) -> Iterator[Path]:
         yield path / "model" if (path / "model").is_dir() else path
 
 
-def _load(folder: Path, named: Path) -> LoadedModel:
+def _load(folder: Path) -> LoadedModel:
     parts = read_model_folder(folder)
     config = build(Config, parts.meta["config"])
     frontend = make_frontend(config.features, config.streams)
@@ -117,7 +122,7 @@ def _load(folder: Path, named: Path) -> LoadedModel:
     except RuntimeError as error:
         raise DataError(
             f"the model's tensors do not fit its configuration: {str(error).splitlines()[-1].strip()}",
-            where=printable(str(named)),
+            where=printable(str(folder)),
         ) from error
     temperature = _number(parts, "temperature", 1.0, 0.01, 100.0)
     longest_s = _number(parts, "longest_s", _LONGEST_S, 0.01, 3600.0)

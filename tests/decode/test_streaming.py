@@ -175,7 +175,7 @@ def test_live_blocks_of_a_wav_pipe_are_the_samples(channels: int) -> None:
 @pytest.mark.parametrize(
     ("content", "raw", "why"),
     [
-        (b"", None, "no audio|not a 16-bit WAV"),
+        (b"", None, "not a 16-bit WAV stream: it ends too soon"),
         (b"", 8000, "no samples"),
         (b"abc", 8000, "ends within a sample"),
         (b"hello, this is no wav at all", None, "not a 16-bit WAV stream"),

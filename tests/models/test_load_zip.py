@@ -54,8 +54,10 @@ def test_load_zip_with_an_altered_file_is_a_data_error(tmp_path: Path) -> None:
     content = bytearray((folder / "model.safetensors").read_bytes())
     content[-5] ^= 1
     (folder / "model.safetensors").write_bytes(content)
-    with pytest.raises(DataError, match=r"model\.safetensors: altered"):
-        load_model(zipped(folder, tmp_path / "m.zip"))
+    path = zipped(folder, tmp_path / "m.zip")
+    with pytest.raises(DataError, match=r"model\.safetensors: altered") as caught:
+        load_model(path)
+    assert caught.value.where == f"{path}, model.safetensors"
 
 
 def test_load_zip_bomb_is_refused_before_it_is_written(tmp_path: Path) -> None:
