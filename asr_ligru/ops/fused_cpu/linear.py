@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 # What torch.set_float32_matmul_precision sets, for CPUs; its getter refuses once a GPU's precision was set on its own.
-_PRECISION: Any = torch.backends.mkldnn.matmul
+_PRECISION: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]  # set when torch is imported
 
 
 def linear(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
