@@ -53,7 +53,7 @@ def test_graph_word_with_a_meaning_of_its_own_is_refused() -> None:
 
 
 def test_graph_too_large_for_the_memory_says_how_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(size, "free_bytes", lambda: 1000)
+    monkeypatch.setattr(size, "free_bytes", lambda: 100)
     with pytest.raises(EnvironmentError_, match=r"n-grams needs about .* of memory, .* are free"):
         ctc_graph(TOKENIZER, MODEL)
 
