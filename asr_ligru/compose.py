@@ -31,7 +31,7 @@ from asr_ligru.registry import nearest
 from asr_ligru.safety import printable
 from asr_ligru.user_conf import NAME, check_folder
 
-GROUPS = ("cell", "model", "features", "tokens", "corpus", "train", "decode", "recipe", "debug")
+GROUPS = ("cell", "model", "features", "adapt", "tokens", "corpus", "train", "decode", "recipe", "debug")
 # What a run folder's name says anyway, or what does not make it another run.
 _NOT_IN_NAME = (
     "recipe",

@@ -119,6 +119,18 @@ class HmmConfig:
 
 
 @dataclass(frozen=True)
+class AdaptConfig:
+    """What ``features=fmllr`` adapts speakers to (``adapt``)."""
+
+    name: str = choice("hmm", "ubm")  # the GMM-HMM by transcripts, or one mixture for all frames, without any
+    num_gauss: int = ranged(256, 1, 1_000_000)  # of the mixture, as all that follows
+    iterations: int = ranged(20, 1, 10000)  # updates before the first transforms
+    rounds: int = ranged(3, 0, 1000)  # estimates of the training speakers' transforms
+    updates: int = ranged(4, 1, 1000)  # after each of them
+    passes: int = ranged(3, 1, 100)  # over a new speaker
+
+
+@dataclass(frozen=True)
 class TokensConfig:
     """The output units (``tokens``)."""
 
@@ -218,6 +230,7 @@ class Config:
     model: ModelConfig = ModelConfig()
     features: FeaturesConfig = FeaturesConfig()
     streams: StreamsConfig = StreamsConfig()
+    adapt: AdaptConfig = AdaptConfig()  # features=fmllr only
     hmm: HmmConfig = HmmConfig()  # features=fmllr, model=hybrid
     tokens: TokensConfig = TokensConfig()
     corpus: CorpusConfig = CorpusConfig()
@@ -230,9 +243,10 @@ class Config:
 
     @property
     def features_label(self) -> str:
-        """How a table names all features, such as "fmllr+fbank40"."""
+        """How a table names all features, such as "fmllr+fbank40" or "fmllr-ubm"."""
+        adapted = f"-{self.adapt.name}" if self.features.name == "fmllr" and self.adapt.name != "hmm" else ""
         others = {name: getattr(self.streams, name) for name in ("fbank", "mfcc")}
-        return "+".join([self.features.label, *(f"{name}{size}" for name, size in others.items() if size)])
+        return "+".join([self.features.label + adapted, *(f"{name}{size}" for name, size in others.items() if size)])
 
 
 def build(cls: type[C], tree: Mapping[str, Any]) -> C:

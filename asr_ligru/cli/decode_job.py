@@ -78,7 +78,7 @@ class DecodeJob:
         cell = model.config.cell
         size = f"{cell.num_layers}x{cell.hidden_size}, {model.network.num_parameters() / 1e6:.2f} M parameters"
         threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
-        what = f"{cell.name} {size}, {model.config.features.label}, {model.config.tokens.name} units"
+        what = f"{cell.name} {size}, {model.config.features_label}, {model.config.tokens.name} units"
         log.info("model: %s, on %s%s", what, device, threads)
         if self._options.speaker_map and not uses_speakers(model):
             log.warning("this model does not adapt to speakers: --speaker-map changes nothing")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from asr_ligru.config import FeaturesConfig, StreamsConfig
+from asr_ligru.config import AdaptConfig, FeaturesConfig, StreamsConfig
 from asr_ligru.errors import ConfigError, DataError
 from asr_ligru.features.cmvn import CmvnStats
 from asr_ligru.features.deltas import add_deltas
@@ -22,21 +22,38 @@ from asr_ligru.features.splice import splice
 from asr_ligru.features.streams import with_streams
 from asr_ligru.hmm.speakers import Speakers
 from asr_ligru.hmm.system import System
+from asr_ligru.hmm.ubm import Ubm
 from asr_ligru.text.lexicon import Lexicon
 
 _PREFIX = "hmm."
 _JSON = "hmm_json"
+_UBM_PREFIX = "ubm."
+_UBM_DELTAS = 2
+_COMPLETE = "use the complete model folder, or train again"
 
 
-def make_frontend(config: FeaturesConfig, streams: StreamsConfig | None = None) -> Frontend:
+def make_frontend(
+    config: FeaturesConfig, streams: StreamsConfig | None = None, adapt: AdaptConfig | None = None
+) -> Frontend:
     """Return the front end of these features, without its state.
 
     Args:
         config: the features.
         streams: others beside them.
+        adapt: what fMLLR features are adapted to.
     """
-    first = FmllrFrontend(config) if config.name == "fmllr" else Frontend(config)
+    if config.name != "fmllr":
+        first = Frontend(config)
+    elif adapt is not None and adapt.name == "ubm":
+        first = UbmFrontend(config, adapt)
+    else:
+        first = FmllrFrontend(config)
     return with_streams(first, streams or StreamsConfig())
+
+
+def unadapted(base: Tensor) -> Tensor:
+    """Return what a background model reads: cepstra (T, F) less their speaker's mean, and their differences."""
+    return add_deltas(base, _UBM_DELTAS)
 
 
 class FmllrFrontend(Frontend):
@@ -115,7 +132,7 @@ class FmllrFrontend(Frontend):
         if mean is None or transform is None:
             mean = CmvnStats.of(raw)
             transform = self._estimate([("", raw)], {"": mean}, {})[""]
-        (feats,) = self._system.project([mean.normalize(raw, variance=False)])
+        (feats,) = self._project([mean.normalize(raw, variance=False)])
         context = self.config.splice
         return splice(add_deltas(apply(transform, feats), self.config.deltas), context, context)
 
@@ -133,7 +150,7 @@ class FmllrFrontend(Frontend):
             DataError: there is no GMM-HMM in it, or its parts do not fit together.
         """
         if _JSON not in state:
-            raise DataError("no GMM-HMM for features=fmllr", fix="use the complete model folder, or train again")
+            raise DataError("no GMM-HMM for features=fmllr", fix=_COMPLETE)
         try:
             head = json.loads(state[_JSON].numpy().tobytes())
             entries: dict[str, list[tuple[str, ...]]] = {}
@@ -155,8 +172,16 @@ class FmllrFrontend(Frontend):
     @property
     def _system(self) -> System:
         if self._found is None:
-            raise DataError("no GMM-HMM for features=fmllr", fix="use the complete model folder, or train again")
+            raise DataError("no GMM-HMM for features=fmllr", fix=_COMPLETE)
         return self._found
+
+    def _project(self, base: Sequence[Tensor]) -> list[Tensor]:
+        """Return what transforms are estimated on and move, of each utterance."""
+        return self._system.project(base)
+
+    def _adapt(self, feats: Sequence[Tensor], speakers: Speakers) -> Tensor:
+        """Return the transforms (S, D, D + 1) of speakers whose words are not known."""
+        return self._system.adapt(feats, speakers, self._system.recognised).transforms
 
     def _add(self, utterances: Sequence[tuple[str, Tensor]], known: Mapping[str, Tensor]) -> None:
         """Take means and transforms of the speakers of ``utterances``; those in ``known`` are not estimated."""
@@ -173,13 +198,13 @@ class FmllrFrontend(Frontend):
     ) -> dict[str, Tensor]:
         """Return the transform of each speaker, normalisation of what it gives included."""
         names = [speaker for speaker, _ in utterances]
-        feats = self._system.project([means[speaker].normalize(raw, variance=False) for speaker, raw in utterances])
+        feats = self._project([means[speaker].normalize(raw, variance=False) for speaker, raw in utterances])
         asked = [i for i, speaker in enumerate(names) if speaker not in known]
         found = dict(known)
         if asked:
             speakers = Speakers.of(["unknown"] * len(asked), [names[i] for i in asked])
-            adapted = self._system.adapt([feats[i] for i in asked], speakers, self._system.recognised)
-            found |= {names[i]: adapted.transforms[s] for i, s in zip(asked, speakers.of_utterance, strict=True)}
+            transforms = self._adapt([feats[i] for i in asked], speakers)
+            found |= {names[i]: transforms[s] for i, s in zip(asked, speakers.of_utterance, strict=True)}
         if self.config.cmvn == "none":
             return {speaker: found[speaker] for speaker in means}
         totals: dict[str, CmvnStats] = {}
@@ -188,6 +213,58 @@ class FmllrFrontend(Frontend):
             totals[speaker] = totals[speaker] + stats if speaker in totals else stats
         variance = self.config.cmvn_variance
         return {s: compose(_normalisation(total, variance), found[s]) for s, total in totals.items()}
+
+
+class UbmFrontend(FmllrFrontend):
+    """Adapts features to their speaker by a background model: no transcript is needed, and nothing is recognised.
+
+    Training speakers are adapted to as others are.
+
+    Args:
+        config: as for ``FmllrFrontend``.
+        adapt: how new speakers are adapted to.
+        model: the background model; or ``load_state_dict`` brings it.
+
+    Raises:
+        ConfigError: another kind of normalisation.
+    """
+
+    def __init__(self, config: FeaturesConfig, adapt: AdaptConfig, model: Ubm | None = None) -> None:
+        super().__init__(config)
+        self._passes = adapt.passes
+        self._ubm = model
+        self.inner_size = self.raw_size * (_UBM_DELTAS + 1)
+        self.size = self.inner_size * (config.deltas + 1) * (2 * config.splice + 1)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the tensors of the background model."""
+        return {f"{_UBM_PREFIX}{name}": tensor for name, tensor in self._model.tensors().items()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what ``state_dict`` returned.
+
+        Raises:
+            DataError: there is no background model in it, or one of other features.
+        """
+        tensors = {name.removeprefix(_UBM_PREFIX): t for name, t in state.items() if name.startswith(_UBM_PREFIX)}
+        sizes = [(n, self.inner_size) for n in tensors.get("weights", torch.empty(0)).shape]
+        fits = sizes and all(tensors[name].shape == sizes[0] for name in ("means", "inv_vars") if name in tensors)
+        if not fits or not {"means", "inv_vars"} <= tensors.keys():
+            raise DataError(f"no background model of {self.inner_size} features", fix=_COMPLETE)
+        self._ubm = Ubm.load(tensors)
+
+    @property
+    def _model(self) -> Ubm:
+        if self._ubm is None:
+            raise DataError("no background model for features=fmllr adapt=ubm", fix=_COMPLETE)
+        return self._ubm
+
+    def _project(self, base: Sequence[Tensor]) -> list[Tensor]:
+        return [unadapted(frames) for frames in base]
+
+    def _adapt(self, feats: Sequence[Tensor], speakers: Speakers) -> Tensor:
+        frames = [[feats[i] for i in utterances] for utterances in speakers.utterances()]
+        return self._model.adapt(frames, self._passes).transforms
 
 
 def _normalisation(stats: CmvnStats, variance: bool) -> Tensor:

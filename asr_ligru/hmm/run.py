@@ -27,6 +27,7 @@ from asr_ligru.hmm.train import Watch
 from asr_ligru.hmm.vocabulary import Missing, Vocabulary, character_lexicon, render_missing
 from asr_ligru.safety import atomic_write
 from asr_ligru.safety.files import write_errors
+from asr_ligru.safety.folder_lock import locked
 from asr_ligru.text.lexicon import Lexicon
 from asr_ligru.typing import BadUtterance, Utterance
 
@@ -76,6 +77,8 @@ def train_system(
 ) -> Done:
     """Train on a corpus, or go on where an earlier call was stopped; the result is in ``folder/model``.
 
+    Two processes that train in one folder do it one after the other: the second finds what the first has made.
+
     Args:
         folder: of the stages and the model.
         utterances: to train on.
@@ -98,12 +101,13 @@ def train_system(
     source = FeatureSource(features, corpus, Path(corpus.dir) / "features" if features.cache else None)
     material = load(utterances, source, vocabulary, bad, tick=tick)
     _refuse_none(material, utterances, bad)
-    trained = train_chain(folder, material, features, config, seed, watch, finished)
-    bad += unaligned(material, trained.alignments)
-    unigram = Unigram.of((u.text for u in material.utterances), dict(vocabulary.entries))
-    system = System(features, config, vocabulary, unigram, trained)
-    system.write(folder / "model")
-    write_bad_utterances(folder / BAD, bad)
+    with locked(folder, lambda holder: log.info("waiting for %s, which trains the same in %s", holder, folder)):
+        trained = train_chain(folder, material, features, config, seed, watch, finished)
+        bad += unaligned(material, trained.alignments)
+        unigram = Unigram.of((u.text for u in material.utterances), dict(vocabulary.entries))
+        system = System(features, config, vocabulary, unigram, trained)
+        system.write(folder / "model")
+        write_bad_utterances(folder / BAD, bad)
     return Done(system, material, vocabulary.missing(utterances), bad)
 
 

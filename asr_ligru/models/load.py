@@ -114,7 +114,7 @@ def model_folder(path: Path) -> Iterator[Path]:
 def _load(folder: Path) -> LoadedModel:
     parts = read_model_folder(folder)
     config = build(Config, parts.meta["config"])
-    frontend = make_frontend(config.features, config.streams)
+    frontend = make_frontend(config.features, config.streams, config.adapt)
     frontend.load_state_dict(parts.frontend_tensors)
     network = build_model(config, int(parts.meta["num_features"]), parts.tokenizer.vocab_size, parts.hmm)
     try:

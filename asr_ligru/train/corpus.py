@@ -14,7 +14,7 @@ from pathlib import Path
 from asr_ligru.config import Config, CorpusConfig, FeaturesConfig
 from asr_ligru.data.manifest import read_manifest
 from asr_ligru.data.source import FeatureSource
-from asr_ligru.errors import DataError
+from asr_ligru.errors import ConfigError, DataError
 from asr_ligru.features.augment import speed_samples
 from asr_ligru.features.framing import Framing
 from asr_ligru.features.frontend import Frontend
@@ -22,6 +22,7 @@ from asr_ligru.features.streams import with_streams
 from asr_ligru.hmm.hybrid import HybridHmm
 from asr_ligru.hmm.run import Done, fmllr_frontend, train_hmm
 from asr_ligru.hmm.stages import ITERATIONS
+from asr_ligru.hmm.ubm_run import ubm_frontend
 from asr_ligru.safety import printable
 from asr_ligru.text.lexicon import Lexicon
 from asr_ligru.text.normalize import normalize
@@ -116,8 +117,7 @@ def load_corpus(
     lexicon = Lexicon.read(lexicon_path) if lexicon_path.is_file() else None
     splits = {name: load_split(corpus, split) for name, split in (("train", corpus.train), ("dev", corpus.dev))}
     done = _gmm_hmm(config, splits["train"][:limit], lexicon, bars)
-    fmllr = done if config.features.name == "fmllr" else None
-    first = fmllr_frontend(config.features, fmllr) if fmllr else Frontend(config.features)
+    first = _frontend(config, splits["train"][:limit], done, bars)
     frontend = with_streams(first, config.streams)
     source = FeatureSource(config.features, config.corpus, cache_dir, frontend)
     targets = FrameTargets(config, done, source, bars) if config.model.name == "hybrid" else None
@@ -143,6 +143,22 @@ def load_corpus(
     return Corpus(ready["train"], ready["dev"], source, tokenizer, lexicon, bad, targets.hmm if targets else None)
 
 
+def _frontend(
+    config: Config, utterances: Sequence[Utterance], done: Done | None, bars: Callable[[str, int], ProgressBar]
+) -> Frontend:
+    """Return the front end of the run's features, with the model that adapts them."""
+    by_ubm, adapt = config.adapt.name == "ubm", config.adapt
+    if config.features.name != "fmllr":
+        if by_ubm:
+            raise ConfigError(f"adapt=ubm with features={config.features.name}", fix="features=fmllr adapt=ubm")
+        return Frontend(config.features)
+    if by_ubm:
+        with bars("training the background model", adapt.iterations + adapt.rounds * adapt.updates) as bar:
+            return ubm_frontend(config, utterances, lambda progress: bar.tick())
+    assert done is not None
+    return fmllr_frontend(config.features, done)
+
+
 def _gmm_hmm(
     config: Config,
     utterances: Sequence[Utterance],
@@ -150,7 +166,8 @@ def _gmm_hmm(
     bars: Callable[[str, int], ProgressBar],
 ) -> Done | None:
     """Return the GMM-HMM that features or targets come from, where they do."""
-    if config.features.name != "fmllr" and (config.model.name != "hybrid" or config.train.align_with):
+    adapts = config.features.name == "fmllr" and config.adapt.name == "hmm"
+    if not adapts and (config.model.name != "hybrid" or config.train.align_with):
         return None
     if lexicon is None:
         log.warning("no lexicon.txt in %s: each letter is a phone", config.corpus.dir)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
 
-from asr_ligru.errors import ConfigError, EnvironmentError_
+from asr_ligru.errors import ConfigError
+from asr_ligru.safety.folder_lock import locked
 
 
 @contextmanager
@@ -24,24 +21,13 @@ def run_lock(run_dir: Path) -> Iterator[None]:
         ConfigError: another process holds it; the message names that process.
         EnvironmentError_: the folder cannot be written.
     """
-    path = run_dir / ".lock"
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        handle = path.open("a+", encoding="utf-8")
-    except OSError as error:
-        raise EnvironmentError_(f"cannot write the run folder: {error.strerror}", where=str(run_dir)) from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            handle.seek(0)
-            raise ConfigError(
-                f"the run folder is in use by {handle.read().strip() or 'another process'}",
-                where=str(run_dir),
-                fix="wait for it, or choose another folder with exp_dir=FOLDER",
-            ) from error
-        handle.truncate(0)
-        started = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        handle.write(f"process {os.getpid()} on {socket.gethostname()} since {started}\n")
-        handle.flush()
+
+    def refuse(holder: str) -> None:
+        raise ConfigError(
+            f"the run folder is in use by {holder}",
+            where=str(run_dir),
+            fix="wait for it, or choose another folder with exp_dir=FOLDER",
+        )
+
+    with locked(run_dir, refuse):
         yield

@@ -52,7 +52,7 @@ def lose_workers(kind: str, updates: int, corpus: Path, run_dir: Path) -> None:
     signum, said = {"kill": (signal.SIGKILL, "was killed"), "halt": (signal.SIGSTOP, "gave no answer")}[kind]
 
     def act(process: subprocess.Popen[bytes]) -> None:
-        until = time.monotonic() + 30
+        until = time.monotonic() + TIMEOUT_S
         while process.poll() is None and time.monotonic() < until:
             for worker in workers_of(process):
                 with suppress(ProcessLookupError):
@@ -106,7 +106,7 @@ def test_train_stopped_before_the_first_update_ends_at_once(corpus: Path, tmp_pa
         while not (tmp_path / "config.json").is_file():
             assert process.poll() is None, process.communicate()[1]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 143
+        assert process.wait(TIMEOUT_S) == 143
         assert b"stopped" in process.communicate()[1]
 
 

@@ -39,7 +39,7 @@ def disturb(
 ) -> tuple[int, str]:
     """Start or go on with a run, ``act`` when it has saved so many updates more; return exit code and messages.
 
-    The run ends within 30 s from then on, and so does every process it has started.
+    The run ends then, and so does every process it has started; after how many seconds is printed.
     """
     target = newest(run_dir) + updates
     with start(corpus, run_dir, *more) as process:
@@ -49,9 +49,11 @@ def disturb(
                 assert process.poll() is None, process.communicate()[1]
                 assert time.monotonic() < until, f"no checkpoint of update {target} after {TIMEOUT_S} s"
                 time.sleep(0.002)
+            acted = time.monotonic()
             act(process)
-            code = process.wait(30.0)
-            assert KILL_TRAIN.group_ends(process.pid, 30.0), "a process is left"
+            code = process.wait(TIMEOUT_S)
+            assert KILL_TRAIN.group_ends(process.pid, TIMEOUT_S), "a process is left"
+            print(f"exit {code} after {time.monotonic() - acted:.1f} s")
             return code, process.communicate()[1].decode()
         finally:
             process.kill()

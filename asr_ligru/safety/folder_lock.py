@@ -1,0 +1,42 @@
+"""One process at a time in a folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+from asr_ligru.safety.files import write_errors
+
+
+@contextmanager
+def locked(folder: Path, busy: Callable[[str], object]) -> Iterator[None]:
+    """Hold a folder; the lock ends with the process, however it ends.
+
+    Args:
+        folder: made when it does not exist.
+        busy: called with who holds it, "process 17 on host since ...", when another process does. What it raises is
+            passed on; when it returns, the folder is waited for.
+
+    Raises:
+        EnvironmentError_: the folder cannot be written.
+    """
+    with write_errors(folder, 0):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = (folder / ".lock").open("a+", encoding="utf-8")
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.seek(0)
+            busy(handle.read().strip() or "another process")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        handle.truncate(0)
+        started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        handle.write(f"process {os.getpid()} on {socket.gethostname()} since {started}\n")
+        handle.flush()
+        yield
