@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from asr_ligru.decode.transcribe import segments
 from asr_ligru.decode.transcript import Transcript
 from asr_ligru.errors import AsrLigruError, DataError, EnvironmentError_
 from asr_ligru.models.load import LoadedModel
+from asr_ligru.safety import printable
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ def decode_files(
             said = sorted(segments(found, model.frame_s), key=lambda s: s.start_s) if status == "ok" else []
             yield thing.source, Transcript(thing.source.name, thing.duration_s, tuple(said), status)
             found, trouble = [], ""
+            if thing.silent_s:
+                log.info("%s: %.0f s of silence left out", printable(thing.source.name), thing.silent_s)
         elif isinstance(result, AsrLigruError):
             trouble = result.what
         elif result is not None:

@@ -115,3 +115,15 @@ def test_decode_without_memory_halves_the_batch_and_gives_up_one_piece_alone(
     got = decode(model, tmp_path)
     assert [t.text for t in got] == [expected[0], "", *expected[2:]]
     assert ["memory" in t.status for t in got] == [False, True, False, False]
+
+
+def test_decode_long_silences_are_left_out_and_said(
+    model: LoadedModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    talk, silence = say(["ab", "cd", "gh"] * 4, 1), torch.zeros(60 * SAMPLE_RATE_HZ)
+    audio.write(tmp_path / "x.wav", torch.cat([talk, silence, talk]), SAMPLE_RATE_HZ)
+    with caplog.at_level("INFO", "asr_ligru"):
+        (got,) = decode(model, tmp_path / "x.wav")
+    assert got.duration_s == pytest.approx(60.0 + 2 * len(talk) / SAMPLE_RATE_HZ)
+    assert not any(20.0 < (s.start_s + s.end_s) / 2 < 50.0 for s in got.segments)
+    assert "x.wav: 59 s of silence left out" in caplog.text
