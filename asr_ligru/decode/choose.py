@@ -67,8 +67,6 @@ def _beam(model: LoadedModel, knowledge: Knowledge) -> Decoder:
 
     if knowledge.lexicon:
         raise ConfigError("beam search spells words freely and uses no lexicon", fix="--decoder wfst")
-    if model.hmm is not None:
-        raise ConfigError("beam search reads tokens, a hybrid model gives states", fix="--decoder words, or wfst")
     return make_beam_decoder(model, knowledge.lm, knowledge.settings, knowledge.hot_words)
 
 
