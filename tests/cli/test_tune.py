@@ -1,0 +1,33 @@
+"""``asr-ligru tune``: what is refused before anything is searched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from asr_ligru.cli import main
+from tests.tiny_model import write_model
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--split", "test", "-o", "out"], 2, "not chosen on the test set"),
+        ([], 2, "results do not go into a model folder"),
+        (["--lm-weights", "0,-1", "-o", "out"], 2, "lm_weight: expected a value from 0.0"),
+        (["--corpus", "none", "-o", "out"], 3, "cannot read manifest"),
+    ],
+)
+def test_tune_wrong_use_is_said_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str
+) -> None:
+    folder = write_model(tmp_path / "model")
+    assert main(["tune", str(folder), "--lm", "x.arpa", "-q", *arguments]) == code
+    assert message in capsys.readouterr().err
+
+
+def test_tune_weights_that_are_no_numbers_are_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["tune", "MODEL", "--lm", "x.arpa", "--lm-weights", "a,b"])
+    assert "expected numbers with commas between, got 'a,b'" in capsys.readouterr().err
