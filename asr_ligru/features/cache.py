@@ -26,7 +26,7 @@ from asr_ligru.config import FeaturesConfig, as_dict
 from asr_ligru.errors import DataError
 from asr_ligru.safety import printable
 
-_FORMAT = 1
+_FORMAT = 2  # 1: before digital silence had features of its own
 _CRC_BYTES = 4
 # Settings applied after the cache; every other one makes other features.
 _LATER = ("deltas", "splice", "cmvn", "cmvn_variance", "cache")

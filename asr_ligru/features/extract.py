@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from asr_ligru.features.mfcc import mfcc
 from asr_ligru.registry import Registry
 
 _CHUNK_FRAMES = 200  # computed at a time: what fits a core's cache is several times faster than a minute at once
+_LEAST = 2.0**-15  # the smallest step of 16-bit samples, and Kaldi's default dither
 
 
 class Kind(NamedTuple):
@@ -33,6 +35,10 @@ FEATURES.register("fmllr")(Kind(mfcc, lambda config: config.num_ceps))  # adapte
 
 class FeatureExtractor:
     """Compute raw features: filter energies or cepstra before normalisation, differences and splicing.
+
+    A frame of digital silence, as editors and codecs make it, has no spectrum: its logarithm lies as far below a quiet
+    room as that below speech, and the mean of two such seconds makes everything else unreadable. It has the features of
+    the faintest noise instead. Kaldi avoids this by adding such noise to all samples, which makes results random.
 
     Args:
         config: the features.
@@ -85,5 +91,16 @@ class FeatureExtractor:
 
     def _piece(self, wav: Tensor, first: int, count: int) -> Tensor:
         start = first * self._framing.shift
-        samples = wav[start : start + (count - 1) * self._framing.shift + self._framing.window]
-        return FEATURES[self._config.name].compute(samples.float(), self._config)
+        samples = wav[start : start + (count - 1) * self._framing.shift + self._framing.window].float()
+        windows = samples.unfold(0, self._framing.window, self._framing.shift)
+        silent = windows.amax(dim=1) - windows.amin(dim=1) < _LEAST
+        feats = self._compute(samples)
+        return torch.where(silent[:, None], self._of_silence, feats) if bool(silent.any()) else feats
+
+    def _compute(self, samples: Tensor) -> Tensor:
+        return FEATURES[self._config.name].compute(samples, self._config)
+
+    @cached_property
+    def _of_silence(self) -> Tensor:
+        noise = torch.randn(_CHUNK_FRAMES * self._framing.window, generator=torch.Generator().manual_seed(0))
+        return self._compute(_LEAST * noise).mean(dim=0)

@@ -67,3 +67,27 @@ def test_extractor_wav_is_left_as_it_was(kaldi: Mapping[str, Tensor]) -> None:
     before = samples.clone()
     FeatureExtractor(FeaturesConfig(sample_rate_hz=8000))(samples)
     assert torch.equal(samples, before)
+
+
+@pytest.mark.parametrize("name", ["fbank", "mfcc"])
+@pytest.mark.parametrize("level", [0.0, 0.25])
+def test_extract_digital_silence_has_the_features_of_faint_noise(name: str, level: float) -> None:
+    extract = FeatureExtractor(FeaturesConfig(name=name))
+    generator = torch.Generator().manual_seed(1)
+    speech = 0.1 * torch.randn(16000, generator=generator)
+    noise = torch.randn(16000, generator=generator) / 2**15
+    with_silence = extract(torch.cat([speech, torch.full((16000,), level)]))
+    with_noise = extract(torch.cat([speech, noise]))
+    assert torch.equal(with_silence[:98], extract(speech))  # those that do not reach into it
+    silence = with_silence[101:]
+    assert torch.equal(silence, silence[:1].expand_as(silence))
+    # Means of 97 frames of noise: each feature's deviation over them, divided by their root, six times.
+    assert bool(((silence[0] - with_noise[101:].mean(0)).abs() < 6 * with_noise[101:].std(0) / 97**0.5).all())
+
+
+def test_extract_faintest_sound_that_16_bits_hold_is_no_silence() -> None:
+    extract = FeatureExtractor(FeaturesConfig())
+    click = torch.zeros(16000)
+    click[8000] = 2.0**-15
+    feats = extract(click)
+    assert int((feats != feats[0]).any(dim=1).sum()) == 3  # the windows that hold it: 25 ms, each 10 ms
