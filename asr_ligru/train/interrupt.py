@@ -13,7 +13,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP: the termina
 class StopRequest:
     """Ends the run at a signal while it is entered; inside of ``later`` the first signal is only noted.
 
-    A signal that the process was started to ignore, as by ``nohup``, stays ignored.
+    SIGHUP stays ignored where the process was started to ignore it, as by ``nohup``.
 
     Attributes:
         signum: the signal that came, or None.
@@ -24,7 +24,7 @@ class StopRequest:
         self._later = False
 
     def __enter__(self) -> StopRequest:
-        heard = [s for s in _SIGNALS if signal.getsignal(s) != signal.SIG_IGN]
+        heard = [s for s in _SIGNALS if s != signal.SIGHUP or signal.getsignal(s) != signal.SIG_IGN]
         self._previous = {s: signal.signal(s, self._note) for s in heard}
         return self
 

@@ -42,11 +42,12 @@ def test_stop_before_and_after_what_may_finish_ends_at_once(signum: int) -> None
                 pass
 
 
-def test_stop_ignores_what_the_process_was_started_to_ignore() -> None:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+@pytest.mark.parametrize(("signum", "heard"), [(signal.SIGHUP, False), (signal.SIGINT, True)])
+def test_stop_ignores_only_the_hangup_it_was_started_to_ignore(signum: signal.Signals, heard: bool) -> None:
+    signal.signal(signum, signal.SIG_IGN)  # nohup ignores the one, a script's background job both
     with StopRequest() as stop, stop.later():
-        os.kill(os.getpid(), signal.SIGHUP)
-        assert stop.signum is None
+        os.kill(os.getpid(), signum)
+        assert (stop.signum == signum) == heard
 
 
 @pytest.mark.parametrize("first", SIGNALS)
