@@ -101,7 +101,7 @@ class AsrBrain(Brain):  # type: ignore[misc]
             self.config.train.augment,
             of_frames=corpus.hmm is not None,
         )
-        with workers.watched(), self.stop.later():
+        with self.stop.later():
             self.fit(self._epochs(), self._loader(train, self.train_batches), self._dev_loader(), False)
 
     def on_fit_start(self) -> None:

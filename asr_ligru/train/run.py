@@ -21,7 +21,7 @@ from asr_ligru.models.folder import write_model_folder
 from asr_ligru.nn.frontend import StackFrames
 from asr_ligru.ops.fused_cpu.memory import keep_freed_memory
 from asr_ligru.safety import atomic_write, json_text, read_json
-from asr_ligru.train import checkpoint
+from asr_ligru.train import checkpoint, workers
 from asr_ligru.train.brain import AsrBrain
 from asr_ligru.train.corpus import Corpus, load_corpus
 from asr_ligru.train.finish import score_and_record
@@ -75,7 +75,7 @@ def train(config: Config, command: str = "") -> Path:
         DivergedError: a loss or gradient was not finite.
     """
     run = Run(config, Path(config.exp_dir), command)
-    with run_lock(run.dir), StopRequest() as stop:
+    with run_lock(run.dir), StopRequest() as stop, workers.watched():
         checkpoint.sweep(run.checkpoints)
         checkpoint.sweep(run.dir)
         _check_same_architecture(run)
