@@ -95,8 +95,8 @@ def watched() -> Iterator[None]:
     before = set(multiprocessing.active_children())
     try:
         yield
-    except RuntimeError as error:
-        if "DataLoader" not in str(error):
+    except (RuntimeError, ConnectionError, EOFError) as error:  # the last two: it died while it handed a batch over
+        if isinstance(error, RuntimeError) and "DataLoader" not in str(error):
             raise
         raise EnvironmentError_(
             f"a process that reads data {'gave no answer' if 'timed out' in str(error) else 'was killed'}",

@@ -131,7 +131,9 @@ def assert_one_runs_of(number: int, corpus: Path, run_dir: Path) -> None:
     finally:
         for run in runs:
             run.kill()
-            run.communicate()
+            run.wait()
+            if run.stderr is not None:
+                run.stderr.close()
     with run_lock(run_dir):  # free at once
         assert checkpoint.latest(run_dir / "checkpoints") is not None
 

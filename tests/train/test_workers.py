@@ -78,6 +78,11 @@ def test_watched_worker_that_dies_or_hangs_is_an_environment_error(act: Any, tim
     assert multiprocessing.active_children() == []
 
 
+def test_watched_worker_that_dies_while_it_hands_a_batch_over_is_an_environment_error() -> None:
+    with pytest.raises(EnvironmentError_, match="was killed"), workers.watched():
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+
 def test_watched_other_errors_pass() -> None:
     with pytest.raises(RuntimeError, match="something else"), workers.watched():
         raise RuntimeError("something else")
