@@ -98,9 +98,7 @@ def read_model_folder(folder: Path) -> ModelFolder:
     """
     if not (folder / _SEAL).is_file():
         raise DataError(
-            f"not a model folder: no {_SEAL} in it",
-            where=printable(str(folder)),
-            fix="name the folder `model` of a finished run",
+            _why_none(folder), where=printable(str(folder)), fix="name a finished run, or its folder `model`"
         )
     meta = open_sealed(folder, seal=_SEAL, format=FORMAT)
     frontend, lexicon = folder / _FRONTEND, folder / _LEXICON
@@ -113,3 +111,11 @@ def read_model_folder(folder: Path) -> ModelFolder:
         lexicon=Lexicon.read(lexicon) if lexicon.is_file() else None,
         hmm=HybridHmm.read(folder),
     )
+
+
+def _why_none(folder: Path) -> str:
+    if not folder.exists():
+        return "not a model folder: it does not exist"
+    if (folder / "checkpoints").is_dir():
+        return "not a model folder: a run that has not finished (the command that began it goes on with it)"
+    return f"not a model folder: no {_SEAL} in it"

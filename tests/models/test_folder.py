@@ -109,3 +109,11 @@ def test_read_foreign_file_or_folder_is_named(tmp_path: Path) -> None:
         read_model_folder(tmp_path)
     with pytest.raises(DataError, match="not a model folder"):
         read_model_folder(tmp_path / "absent")
+
+
+def test_read_model_folder_that_is_none_says_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="it does not exist"):
+        read_model_folder(tmp_path / "nothing")
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(DataError, match="has not finished"):
+        read_model_folder(tmp_path)
