@@ -15,9 +15,10 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[dict[int, object]]:
-    """Return the handlers of now, and put them back whatever a test does."""
+    """Return the handlers of now, with hangups heard even under nohup, and put all back whatever a test does."""
     before = {s: signal.getsignal(s) for s in SIGNALS}
-    yield dict(before)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield {**before, signal.SIGHUP: signal.SIG_DFL}
     for signum, handler in before.items():
         signal.signal(signum, handler)
 
