@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,3 +86,16 @@ def test_results_line_of_another_shape_is_noticed(
     assert old in text
     with pytest.raises((AssertionError, ValueError)):
         check(text.replace(old, new))
+
+
+def git(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", "-C", str(RECIPES), *words], capture_output=True, text=True)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*/RESULTS.md")), ids=lambda path: path.parent.name)
+def test_results_name_commits_that_there_are(path: Path) -> None:
+    if git("rev-parse", "--is-shallow-repository").stdout.strip() != "false":
+        pytest.skip("no git checkout with its whole history")
+    named = re.findall(r"\b(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{7,12}\b", path.read_text(encoding="utf-8"))
+    assert not [commit for commit in named if git("merge-base", "--is-ancestor", commit, "HEAD").returncode]
