@@ -20,9 +20,10 @@ LEVELS = {
     0: ("", "errors", "safety", "typing", "registry", "config", "resources", "torchaudio_import", "conf"),
     1: ("ops",),
     2: ("nn", "features", "text", "data"),
-    3: ("models", "hmm", "decode", "score.wer", "score.bootstrap"),
+    3: ("models", "hmm", "lm", "decode", "score.wer", "score.bootstrap"),
     4: (
         "train",
+        "lm.train",
         "decode.run",
         "decode.batches",
         "decode.transcribe",

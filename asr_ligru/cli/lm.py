@@ -1,4 +1,4 @@
-"""``asr-ligru lm``: n-gram language models, estimated, measured and checked."""
+"""``asr-ligru lm``: language models, n-gram ones and neural ones, estimated, measured and checked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from asr_ligru.cli import neural_lm
 
 if TYPE_CHECKING:
     from asr_ligru.text.sentences import Speller
@@ -16,33 +18,41 @@ examples:
   asr-ligru lm train texts.txt more.txt -o exp/chars.arpa --units char --order 6
   asr-ligru lm ppl exp/an4.arpa data/an4/dev.jsonl
   asr-ligru lm check exp/an4.arpa
+  asr-ligru lm train data/an4/train.jsonl --dev data/an4/dev.jsonl -o exp/an4_lm --neural --cell gru
+  asr-ligru lm ppl exp/an4_lm data/an4/test.jsonl
+  asr-ligru lm sample exp/an4_lm --n 5 --seed 1 --temperature 1.0
 
 ARPA files of other programs, such as KenLM's lmplz or SRILM, can be used as they are.
 """
 
 
 def add_to(verbs: Any) -> None:
-    """Add the verb and its three kinds of work."""
+    """Add the verb and its kinds of work."""
     parser = verbs.add_parser(
         "lm",
-        help="estimate, measure and check n-gram language models (ARPA)",
+        help="train, measure, check and sample language models, n-gram and neural",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     works = parser.add_subparsers(dest="work", metavar="WORK", required=True)
-    train = works.add_parser("train", help="estimate by interpolated modified Kneser-Ney")
+    train = works.add_parser("train", help="estimate n-grams by interpolated modified Kneser-Ney, or train a network")
     train.add_argument("text", nargs="+", type=Path, metavar="TEXT", help="manifests (.jsonl) or plain text files")
-    train.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the ARPA file to write")
-    train.add_argument("--order", type=int, default=3, metavar="N", help="longest n-gram, 1 to 6 (%(default)s)")
-    train.add_argument("--units", choices=("word", "char", "bpe"), default="word", help="of what (%(default)s)")
+    train.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="PATH", help="the ARPA file to write, or a folder"
+    )
+    train.add_argument("--order", type=int, metavar="N", help="longest n-gram, 1 to 6 (default: 3)")
+    units = "of what (default: word; with --neural char)"
+    train.add_argument("--units", choices=("word", "char", "bpe"), help=units)
     train.set_defaults(run=run_train)
+    neural_lm.add_training_options(train)
     ppl = works.add_parser("ppl", help="print perplexity and the share of unknown words")
-    ppl.add_argument("arpa", type=Path, metavar="ARPA")
+    ppl.add_argument("lm", type=Path, metavar="LM", help="an ARPA file, or the folder of a neural model")
     ppl.add_argument("text", nargs="+", type=Path, metavar="TEXT", help="manifests (.jsonl) or plain text files")
     ppl.set_defaults(run=run_ppl)
-    check = works.add_parser("check", help="read an ARPA file and say what is wrong with it")
-    check.add_argument("arpa", type=Path, metavar="ARPA")
+    check = works.add_parser("check", help="read a language model and say what is wrong with it")
+    check.add_argument("lm", type=Path, metavar="LM", help="an ARPA file, or the folder of a neural model")
     check.set_defaults(run=run_check)
+    neural_lm.add_sample(works)
     for work in (train, ppl):
         work.add_argument("--profile", default="none", help="normalisation, such as lower-nopunct (%(default)s)")
         work.add_argument("--model", type=Path, metavar="MODEL", help="the model whose pieces are meant by bpe")
@@ -50,11 +60,15 @@ def add_to(verbs: Any) -> None:
 
 def run_train(options: argparse.Namespace) -> int:
     """Estimate, write and say how large it became."""
+    if options.neural:
+        return neural_lm.run_train(options)
+    neural_lm.refuse_training_options(options)
     from asr_ligru.safety import printable
     from asr_ligru.text.arpa import write_arpa
     from asr_ligru.text.kneser_ney import estimate
 
-    made = estimate(_sentences(options, _speller(options, options.units)), options.order, options.units)
+    units, order = options.units or "word", 3 if options.order is None else options.order
+    made = estimate(_sentences(options, _speller(options, units)), order, units)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     write_arpa(options.output, made.model)
     sizes = ", ".join(f"{len(grams)} {n}-grams" for n, grams in enumerate(made.model.orders, start=1))
@@ -67,11 +81,13 @@ def run_train(options: argparse.Namespace) -> int:
 
 def run_ppl(options: argparse.Namespace) -> int:
     """Print perplexities."""
+    if options.lm.is_dir():
+        return neural_lm.run_ppl(options)
     from asr_ligru.errors import DataError
     from asr_ligru.text.arpa import read_arpa
     from asr_ligru.text.ngram import perplexity
 
-    model = read_arpa(options.arpa)
+    model = read_arpa(options.lm)
     found = perplexity(model, _sentences(options, _speller(options, model.units)))
     if not found.sentences:
         raise DataError("no words in the text", where=", ".join(map(str, options.text)))
@@ -84,11 +100,13 @@ def run_ppl(options: argparse.Namespace) -> int:
 
 
 def run_check(options: argparse.Namespace) -> int:
-    """Print what an ARPA file holds; what is wrong with it is an error with its lines."""
+    """Print what a model holds; what is wrong with an ARPA file is an error with its lines."""
+    if options.lm.is_dir():
+        return neural_lm.run_check(options)
     from asr_ligru.text.arpa import read_arpa
     from asr_ligru.text.ngram import UNK
 
-    model = read_arpa(options.arpa)
+    model = read_arpa(options.lm)
     for n, grams in enumerate(model.orders, start=1):
         print(f"{n}-grams      {len(grams)}")
     print(f"units        {model.units}")

@@ -1,0 +1,1 @@
+"""Neural language models over characters or BPE: trained, measured, sampled, and asked about texts."""
