@@ -90,7 +90,14 @@ class DecodeJob:
             decoder=make_decoder(
                 model,
                 options.decoder,
-                Knowledge(options.lm, options.lexicon, options.decode_config, options.hot_words),
+                Knowledge(
+                    options.lm,
+                    options.lexicon,
+                    options.decode_config,
+                    options.hot_words,
+                    options.acoustic_scale,
+                    options.word_score,
+                ),
             ),
             n_best=options.n_best,
             channel=options.channel,

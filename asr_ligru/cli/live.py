@@ -16,6 +16,8 @@ _OTHERS = {
     "lexicon": None,
     "decode_config": None,
     "hot_words": (),
+    "acoustic_scale": None,
+    "word_score": None,
     "n_best": 1,
     "channel": "mix",
     "speaker_map": None,

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from asr_ligru.config import build
+from asr_ligru.decode.beam.settings import BeamSettings
 from asr_ligru.decode.greedy import GreedyDecoder
 from asr_ligru.decode.result import Decoder
-from asr_ligru.decode.wfst.make import make_wfst_decoder
+from asr_ligru.decode.settings import SettingsFile, read_settings
+from asr_ligru.decode.wfst.decoder import SearchOptions as GraphOptions
+from asr_ligru.decode.wfst.make import make_wfst_decoder, usual_options
 from asr_ligru.decode.words import WordDecoder
 from asr_ligru.errors import ConfigError
 from asr_ligru.hmm.decode_words import SearchOptions
 from asr_ligru.models.load import LoadedModel
 from asr_ligru.registry import Registry
+from asr_ligru.safety import printable
 from asr_ligru.text.arpa import read_arpa
 
 
@@ -24,14 +29,30 @@ class Knowledge:
     Attributes:
         lm: an n-gram language model in ARPA format.
         lexicon: words and how they are spelled in the model's tokens.
-        settings: weights that ``asr-ligru tune`` wrote; they bring their language model.
+        settings: weights that ``asr-ligru tune`` wrote; they bring their language model and lexicon.
         hot_words: words to favour.
+        acoustic_scale: in place of that of the settings or the model.
+        word_score: the same.
     """
 
     lm: Path | None = None
     lexicon: Path | None = None
     settings: Path | None = None
     hot_words: tuple[str, ...] = ()
+    acoustic_scale: float | None = None
+    word_score: float | None = None
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Return the weights that are named one by one.
+
+        Raises:
+            ConfigError: one is out of range.
+        """
+        named = {"acoustic_scale": self.acoustic_scale, "word_score": self.word_score}
+        given = {name: value for name, value in named.items() if value is not None}
+        build(GraphOptions, given)
+        return given
 
 
 DECODERS: Registry[Callable[[LoadedModel, Knowledge], Decoder]] = Registry("decoder")
@@ -53,28 +74,47 @@ def _words(model: LoadedModel, knowledge: Knowledge) -> Decoder:
     hmm = model.hmm
     if hmm is None:
         raise ConfigError("--decoder words is for hybrid models", fix="--decoder greedy, beam or wfst")
-    if knowledge != Knowledge(lm=knowledge.lm):
-        raise ConfigError("--decoder words has the lexicon of the model, and no weights", fix="--decoder wfst")
+    if knowledge != Knowledge(knowledge.lm, acoustic_scale=knowledge.acoustic_scale, word_score=knowledge.word_score):
+        what = "--decoder words has the lexicon of the model, and takes no file of weights"
+        raise ConfigError(what, fix="--decoder wfst, or --acoustic-scale and --word-score")
     if knowledge.lm is not None:
         hmm = hmm.with_lm(read_arpa(knowledge.lm))
     weights = model.config.decode
-    return WordDecoder(hmm, SearchOptions(weights.acoustic_scale, weights.word_score), model.temperature)
+    options = replace(SearchOptions(weights.acoustic_scale, weights.word_score), **knowledge.weights)
+    return WordDecoder(hmm, options, model.temperature)
 
 
 @DECODERS.register("beam")
 def _beam(model: LoadedModel, knowledge: Knowledge) -> Decoder:
     from asr_ligru.decode.beam.make import make_beam_decoder  # SpeechBrain takes seconds to import
 
-    if knowledge.lexicon:
-        raise ConfigError("beam search spells words freely and uses no lexicon", fix="--decoder wfst")
-    return make_beam_decoder(model, knowledge.lm, knowledge.settings, knowledge.hot_words)
+    if knowledge.lexicon or knowledge.weights:
+        what = "beam search spells words freely: it uses no lexicon, acoustic scale or word score"
+        raise ConfigError(what, fix="--decoder wfst")
+    file = _file(knowledge, "beam", SettingsFile(BeamSettings()))
+    assert isinstance(file.settings, BeamSettings)
+    return make_beam_decoder(model, knowledge.lm or file.lm, file.settings, knowledge.hot_words)
 
 
 @DECODERS.register("wfst")
 def _wfst(model: LoadedModel, knowledge: Knowledge) -> Decoder:
-    if knowledge != Knowledge(lm=knowledge.lm, lexicon=knowledge.lexicon):
-        raise ConfigError("--decoder wfst uses no hot words and no weights of beam", fix="--decoder beam")
-    return make_wfst_decoder(model, knowledge.lm, knowledge.lexicon)
+    if knowledge.hot_words:
+        raise ConfigError("--decoder wfst uses no hot words", fix="--decoder beam")
+    file = _file(knowledge, "wfst", SettingsFile(usual_options(model)))
+    assert isinstance(file.settings, GraphOptions)
+    options = replace(file.settings, **knowledge.weights)
+    return make_wfst_decoder(model, knowledge.lm or file.lm, knowledge.lexicon or file.lexicon, options)
+
+
+def _file(knowledge: Knowledge, decoder: str, usual: SettingsFile) -> SettingsFile:
+    """Return the weights a user names, or else the usual ones."""
+    if knowledge.settings is None:
+        return usual
+    file = read_settings(knowledge.settings)
+    if file.decoder != decoder:
+        what = f"weights of --decoder {file.decoder}, not {decoder}"
+        raise ConfigError(what, where=printable(str(knowledge.settings)), fix=f"--decoder {file.decoder}")
+    return file
 
 
 def make_decoder(model: LoadedModel, name: str | None = None, knowledge: Knowledge | None = None) -> Decoder:
@@ -82,15 +122,16 @@ def make_decoder(model: LoadedModel, name: str | None = None, knowledge: Knowled
 
     Args:
         model: whose output it reads.
-        name: an entry of ``DECODERS``; None for wfst where the model was configured so, words of a hybrid model, beam
-            with settings, and greedy.
-        knowledge: a language model, a lexicon.
+        name: an entry of ``DECODERS``; None for that of the settings, else wfst where the model was configured so,
+            words of a hybrid model, and greedy.
+        knowledge: a language model, a lexicon, weights.
 
     Raises:
         ConfigError: no such decoder, or it does not use what it is given.
         EnvironmentError_: the extra that it needs is not installed.
     """
     known = knowledge or Knowledge()
-    searched = model.config.decode.name == "wfst" and not known.settings
-    usual = "wfst" if searched else "words" if model.hmm else "beam" if known.settings else "greedy"
+    if name is None and known.settings:
+        name = read_settings(known.settings).decoder
+    usual = "wfst" if model.config.decode.name == "wfst" else "words" if model.hmm else "greedy"
     return DECODERS[name or usual](model, known)

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr_ligru.decode.beam.settings import BeamFile, BeamSettings, write_settings
+from asr_ligru.decode.settings import KINDS, Kind, Settings, SettingsFile, name_of, write_settings
 from asr_ligru.safety import atomic_write, printable
 from asr_ligru.score.surface import draw_surfaces
-from asr_ligru.score.wer import Scores
+from asr_ligru.score.wer import Counts, Scores
 
 SETTINGS = "decode.json"
-_HEAD = ("wer", "cer", "word_errors", "words", "lm_weight", "word_bonus", "unknown_penalty", "beam_size", "lm")
+OWN_LM = "the model's own"
+_RATES = ("wer", "cer", "word_errors", "words")
 
 
 @dataclass(frozen=True)
@@ -20,42 +21,58 @@ class Trial:
     """How well one combination did.
 
     Attributes:
-        lm: the ARPA file.
+        lm: the ARPA file; None for the model's own.
         settings: the weights.
-        scores: of the development set.
+        scores: of the development set, for each model that it was tried with.
+        lexicon: the words that could be recognised; None for all, or the model's own.
     """
 
-    lm: Path
-    settings: BeamSettings
-    scores: Scores
+    lm: Path | None
+    settings: Settings
+    scores: tuple[Scores, ...]
+    lexicon: Path | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What is weighed."""
+        return KINDS[name_of(self.settings)]
+
+    @property
+    def words(self) -> Counts:
+        """Word errors of all models."""
+        return sum((scores.words for scores in self.scores), Counts())
+
+    @property
+    def chars(self) -> Counts:
+        """Character errors of all models."""
+        return sum((scores.chars for scores in self.scores), Counts())
 
     @property
     def rank(self) -> tuple[float, ...]:
         """What is smaller for the better one: word errors, character errors, and the weaker language model."""
-        return (self.scores.words.errors, self.scores.chars.errors, self.settings.lm_weight)
+        return (self.words.errors, self.chars.errors, self.kind.distrust(self.settings))
 
     @property
     def wer(self) -> float:
         """Word error rate, percent; 0 without reference words."""
-        return 100.0 * (self.scores.words.rate or 0.0)
+        return 100.0 * (self.words.rate or 0.0)
 
     @property
     def cer(self) -> float:
         """Character error rate, percent; 0 without reference characters."""
-        return 100.0 * (self.scores.chars.rate or 0.0)
+        return 100.0 * (self.chars.rate or 0.0)
 
     def cells(self) -> tuple[str, ...]:
         """Return the trial as a row of a table."""
-        words, s = self.scores.words, self.settings
-        weights = (s.lm_weight, s.word_bonus, s.unknown_penalty, s.beam_size)
-        rates = (f"{self.wer:.2f}", f"{self.cer:.2f}", str(words.errors), str(words.ref))
-        return (*rates, *(f"{weight:g}" for weight in weights), printable(str(self.lm)))
+        rates = (f"{self.wer:.2f}", f"{self.cer:.2f}", str(self.words.errors), str(self.words.ref))
+        weights = (f"{getattr(self.settings, name):g}" for name in self.kind.shown)
+        return (*rates, *weights, printable(str(self.lm or OWN_LM)))
 
 
 def render_trials(trials: Sequence[Trial]) -> str:
     """Return a table for the terminal."""
-    rows = [_HEAD, *(trial.cells() for trial in trials)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    rows = _table(trials)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
@@ -71,13 +88,19 @@ def write_trials(folder: Path, trials: Sequence[Trial], split: str) -> None:
         EnvironmentError_: a file cannot be written, or the extra ``viz`` is missing: the first two are there then.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [_HEAD, *(trial.cells() for trial in trials)]
-    atomic_write(folder / "trials.tsv", "".join("\t".join(row) + "\n" for row in rows))
+    atomic_write(folder / "trials.tsv", "".join("\t".join(row) + "\n" for row in _table(trials)))
     best = trials[0]
     tuned = {"split": split, "wer": round(best.wer, 4), "cer": round(best.cer, 4), "trials": len(trials)}
-    write_settings(folder / SETTINGS, BeamFile(best.settings, best.lm, tuned))
+    tuned |= {"models": len(best.scores)}
+    write_settings(folder / SETTINGS, SettingsFile(best.settings, best.lm, best.lexicon, tuned))
     surfaces: dict[str, dict[tuple[float, float], float]] = {}
     for trial in trials:
-        point = trial.settings.lm_weight, trial.settings.word_bonus
-        surfaces.setdefault(printable(trial.lm.name), {}).setdefault(point, trial.wer)  # of penalties the best
-    atomic_write(folder / "surface.png", draw_surfaces(surfaces, "weight of the language model", "word bonus"))
+        x, y = (getattr(trial.settings, axis) for axis in trial.kind.axes)
+        name = printable(trial.lm.name) if trial.lm else OWN_LM
+        surfaces.setdefault(name, {}).setdefault((x, y), trial.wer)  # of all others the best
+    atomic_write(folder / "surface.png", draw_surfaces(surfaces, *best.kind.labels))
+
+
+def _table(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
+    """Return the head and a row for each trial."""
+    return [(*_RATES, *trials[0].kind.shown, "lm"), *(trial.cells() for trial in trials)]

@@ -1,22 +1,19 @@
-"""Choose the weights of a beam search on a development set: the network runs once, the search many times."""
+"""Choose the weights of a search on a development set: the network runs once, the search many times."""
 
 from __future__ import annotations
 
 import itertools
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from asr_ligru.data.manifest import read_manifest
-from asr_ligru.decode.beam.make import check_searchable, load_ngram
-from asr_ligru.decode.beam.scorer import Ngram
-from asr_ligru.decode.beam.search import BeamDecoder
-from asr_ligru.decode.beam.settings import BeamSettings
-from asr_ligru.decode.result import Result
+from asr_ligru.decode.grids import Grid
+from asr_ligru.decode.result import Decoder, Result
 from asr_ligru.decode.run import decode_utterances
 from asr_ligru.decode.trials import Trial
 from asr_ligru.errors import ConfigError, DataError
@@ -26,35 +23,6 @@ from asr_ligru.score.wer import Scores, score
 from asr_ligru.typing import Utterance
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Grid:
-    """What is tried, every combination.
-
-    Attributes:
-        lms: ARPA files.
-        lm_weights: as ``BeamSettings.lm_weight``.
-        word_bonuses: as ``BeamSettings.word_bonus``.
-        unknown_penalties: as ``BeamSettings.unknown_penalty``.
-        base: everything else.
-    """
-
-    lms: tuple[Path, ...]
-    lm_weights: tuple[float, ...] = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5)
-    word_bonuses: tuple[float, ...] = (-2.0, -1.0, 0.0, 1.0, 2.0)
-    unknown_penalties: tuple[float, ...] = (10.0,)
-    base: BeamSettings = field(default_factory=BeamSettings)
-
-    def settings(self) -> list[BeamSettings]:
-        """Return each combination of weights."""
-        weights = itertools.product(self.lm_weights, self.word_bonuses, self.unknown_penalties)
-        return [replace(self.base, lm_weight=a, word_bonus=b, unknown_penalty=c) for a, b, c in weights]
-
-    @property
-    def size(self) -> int:
-        """How many searches it takes."""
-        return len(self.lms) * len(self.settings())
 
 
 def development_set(model: LoadedModel, split: str, corpus: Path | None = None) -> list[Utterance]:
@@ -83,7 +51,7 @@ def development_set(model: LoadedModel, split: str, corpus: Path | None = None) 
 
 
 def tune(
-    model: LoadedModel,
+    models: Sequence[LoadedModel],
     utterances: Sequence[Utterance],
     grid: Grid,
     *,
@@ -92,28 +60,46 @@ def tune(
     """Try every combination.
 
     Args:
-        model: a CTC model.
+        models: one, or several that shall have the same weights: their errors are added up.
         utterances: the development set.
         grid: what is tried.
-        tick: called after each utterance that the network has read, and after each search.
+        tick: called after each utterance that a network has read, and after each combination.
 
     Returns:
         The trials, the best first.
 
     Raises:
-        ConfigError: the model or a language model cannot be used so.
+        ConfigError: a model or a language model cannot be used so.
         DataError: nothing could be read.
-        EnvironmentError_: the extra ``lm`` is not installed.
+        EnvironmentError_: an extra is not installed.
     """
-    check_searchable(model)
-    ngrams = [load_ngram(path, model.tokenizer) for path in grid.lms]
-    outputs = _network_outputs(model, utterances, tick)
-    refs = {u.utt_id: u.text for u in utterances if u.utt_id in outputs}
+    searches = {(lm, number): grid.searches(model, lm) for lm in grid.lms for number, model in enumerate(models)}
+    tasks = [_Task.of(model, utterances, tick) for model in models]
     trials = []
-    for (path, ngram), settings in itertools.product(zip(grid.lms, ngrams, strict=True), grid.settings()):
-        trials.append(Trial(path, settings, _search(model, ngram, settings, outputs, refs)))
+    for lm, settings in itertools.product(grid.lms, grid.settings(models[0])):
+        scores = tuple(task.score(searches[lm, number](settings)) for number, task in enumerate(tasks))
+        trials.append(Trial(lm, settings, scores, grid.lexicon))
         tick()
     return sorted(trials, key=lambda trial: trial.rank)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What one model's network made of the development set: log probabilities (T', V) and texts by utterance id."""
+
+    outputs: Mapping[str, Tensor]
+    refs: Mapping[str, str]
+    profile: str
+
+    @classmethod
+    def of(cls, model: LoadedModel, utterances: Sequence[Utterance], tick: Callable[[], object]) -> _Task:
+        outputs = _network_outputs(model, utterances, tick)
+        refs = {u.utt_id: u.text for u in utterances if u.utt_id in outputs}
+        return cls(outputs, refs, model.config.corpus.normalize)
+
+    def score(self, decoder: Decoder) -> Scores:
+        hyps = {utt_id: decoder(row[None], torch.tensor([len(row)]))[0].text for utt_id, row in self.outputs.items()}
+        return score(self.refs, hyps, profile=self.profile)
 
 
 def _network_outputs(
@@ -141,15 +127,3 @@ class _Keep:
         rows = zip(log_probs, log_prob_lens.tolist(), strict=True)
         self.rows += [row[:length].clone().cpu() for row, length in rows]
         return [Result(str(number), 0.0, (), ()) for number in range(first, len(self.rows))]
-
-
-def _search(
-    model: LoadedModel,
-    ngram: Ngram,
-    settings: BeamSettings,
-    outputs: Mapping[str, Tensor],
-    refs: Mapping[str, str],
-) -> Scores:
-    decoder = BeamDecoder(model.tokenizer, settings, ngram)
-    hyps = {utt_id: decoder(row[None], torch.tensor([len(row)]))[0].text for utt_id, row in outputs.items()}
-    return score(refs, hyps, profile=model.config.corpus.normalize)

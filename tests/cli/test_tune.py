@@ -17,6 +17,9 @@ from tests.tiny_model import write_model
         ([], 2, "results do not go into a model folder"),
         (["--lm-weights", "0,-1", "-o", "out"], 2, "lm_weight: expected a value from 0.0"),
         (["--corpus", "none", "-o", "out"], 3, "cannot read manifest"),
+        (["--decoder", "wfst", "--lm-weights", "1", "-o", "out"], 2, "--decoder wfst has no --lm-weights"),
+        (["--decoder", "wfst", "--acoustic-scales", "0", "-o", "out"], 2, "acoustic_scale: expected a value from"),
+        (["--lexicon", "x", "-o", "out"], 2, "--decoder beam has no --lexicon"),
     ],
 )
 def test_tune_wrong_use_is_said_in_words(

@@ -34,3 +34,11 @@ def test_make_decoder_that_cannot_read_the_model_is_refused(model: LoadedModel) 
         make_decoder(hybrid, "greedy")
     with pytest.raises(ConfigError, match="lexicon"):
         make_decoder(hybrid, "words", Knowledge(lexicon=Path("lexicon.txt")))
+
+
+def test_make_decoder_weights_named_one_by_one_are_checked(model: LoadedModel) -> None:
+    hybrid = replace(model, hmm=tiny_hmm())
+    with pytest.raises(ConfigError, match="acoustic_scale: expected a value from"):
+        make_decoder(hybrid, "words", Knowledge(acoustic_scale=-1.0))
+    with pytest.raises(ConfigError, match="uses no lexicon, acoustic scale"):
+        make_decoder(model, "beam", Knowledge(word_score=1.0))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from asr_ligru.decode.beam.scorer import Ngram
 from asr_ligru.decode.beam.search import BeamDecoder
-from asr_ligru.decode.beam.settings import BeamFile, BeamSettings, read_settings
+from asr_ligru.decode.beam.settings import BeamSettings
 from asr_ligru.errors import ConfigError
 from asr_ligru.models.load import LoadedModel
 from asr_ligru.safety import printable
@@ -18,14 +18,14 @@ from asr_ligru.text.units import Tokenizer
 
 
 def make_beam_decoder(
-    model: LoadedModel, lm: Path | None = None, settings: Path | None = None, hot_words: Sequence[str] = ()
+    model: LoadedModel, lm: Path | None = None, settings: BeamSettings | None = None, hot_words: Sequence[str] = ()
 ) -> BeamDecoder:
     """Return a beam decoder.
 
     Args:
         model: a CTC model over characters, BPE or words.
-        lm: an ARPA file; by default the one that the settings name.
-        settings: weights that ``write_settings`` wrote; the defaults otherwise.
+        lm: an ARPA file; None for none.
+        settings: the weights.
         hot_words: words to favour, in any spelling that the corpus's profile makes the model's own.
 
     Raises:
@@ -34,14 +34,12 @@ def make_beam_decoder(
         EnvironmentError_: the extra ``lm`` is not installed.
     """
     check_searchable(model)
-    file = read_settings(settings) if settings else BeamFile(BeamSettings(), None, {})
-    arpa = lm or file.lm
-    ngram = load_ngram(arpa, model.tokenizer) if arpa else None
+    ngram = load_ngram(lm, model.tokenizer) if lm else None
     hot = [normalize(word, model.config.corpus.normalize) for word in hot_words]
     for word in hot:
         if unknown := model.tokenizer.unknown_in(word):
             raise ConfigError(f"the model cannot spell the hot word '{printable(word)}': it has no {unknown[0]!r}")
-    return BeamDecoder(model.tokenizer, file.settings, ngram, hot, model.temperature)
+    return BeamDecoder(model.tokenizer, settings or BeamSettings(), ngram, hot, model.temperature)
 
 
 def check_searchable(model: LoadedModel) -> None:

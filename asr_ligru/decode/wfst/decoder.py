@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from asr_ligru.config import ranged
 from asr_ligru.decode.result import Result, TimedWord
 from asr_ligru.decode.wfst.graph import DecodingGraph
 from asr_ligru.decode.wfst.lattice import BestPath, Reading, best_path, readings
@@ -36,10 +37,10 @@ class SearchOptions:
         lattice_beam: the same for other readings, > 0.
     """
 
-    acoustic_scale: float = 1.0
-    word_score: float = 0.0
-    beam: float = 12.0
-    lattice_beam: float = 6.0
+    acoustic_scale: float = ranged(1.0, 1e-4, 100.0)
+    word_score: float = ranged(0.0, -100.0, 100.0)
+    beam: float = ranged(12.0, 0.1, 1e4)
+    lattice_beam: float = ranged(6.0, 0.1, 1e4)
 
 
 class WfstDecoder:
@@ -54,6 +55,7 @@ class WfstDecoder:
         graph: what is searched.
         options: how.
         log_priors: (P,) natural log, taken from the scores of frames; of a hybrid model's states.
+        temperature: what scores are divided by for confidences, > 0.
 
     Attributes:
         partial: utterances so far for which the beam or the audio ended inside a word or sentence; their results are
@@ -61,10 +63,15 @@ class WfstDecoder:
     """
 
     def __init__(
-        self, graph: DecodingGraph, options: SearchOptions | None = None, log_priors: Tensor | None = None
+        self,
+        graph: DecodingGraph,
+        options: SearchOptions | None = None,
+        log_priors: Tensor | None = None,
+        temperature: float = 1.0,
     ) -> None:
         self.partial = 0
         self._graph = graph
+        self._temperature = temperature
         self._options = options or SearchOptions()
         priors = np.zeros(graph.num_scores) if log_priors is None else log_priors.numpy()
         weighed = graph.first * self._options.word_score - self._options.acoustic_scale * priors[graph.columns]
@@ -107,7 +114,7 @@ class WfstDecoder:
         words = tuple(
             TimedWord(self._graph.words[number - 1], start, end, confidence)
             for number, (start, end), confidence in zip(
-                best.reading.words, self._spans(best.labels), confidences(found), strict=complete
+                best.reading.words, self._spans(best.labels), confidences(found, self._temperature), strict=complete
             )
         )
         text = " ".join(word.text for word in words)
@@ -128,10 +135,10 @@ class WfstDecoder:
         return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
-def confidences(found: Sequence[Reading]) -> list[float]:
+def confidences(found: Sequence[Reading], temperature: float = 1.0) -> list[float]:
     """Return how probable each word of the first reading is: the posterior of the readings that have it there too."""
     words = found[0].words
-    shares = [math.exp(reading.score - found[0].score) for reading in found]
+    shares = [math.exp((reading.score - found[0].score) / temperature) for reading in found]
     having = np.zeros(len(words))
     for reading, share in zip(found, shares, strict=True):
         for block in SequenceMatcher(None, words, reading.words, autojunk=False).get_matching_blocks():

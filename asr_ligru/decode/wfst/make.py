@@ -24,7 +24,11 @@ _CTC_SCALE = 1.0  # of models not configured for decode=wfst: as trained; 2 made
 
 
 def make_wfst_decoder(
-    model: LoadedModel, lm: Path | None = None, lexicon: Path | None = None, cache: Path | None = None
+    model: LoadedModel,
+    lm: Path | None = None,
+    lexicon: Path | None = None,
+    options: SearchOptions | None = None,
+    cache: Path | None = None,
 ) -> WfstDecoder:
     """Return a decoder that searches a graph of lexicon and language model.
 
@@ -33,6 +37,7 @@ def make_wfst_decoder(
         lm: an ARPA file of any order; by default ``decode.lm`` of the model's configuration, and a hybrid model's own.
         lexicon: the words, with phones where the model's units are phones; by default ``decode.lexicon``, a hybrid
             model's own, or all words of the language model that the tokenizer can spell.
+        options: what is weighed; by default as the model is configured.
         cache: where graphs are kept; by default ``default_cache()``.
 
     Raises:
@@ -40,18 +45,32 @@ def make_wfst_decoder(
         DataError: a file is damaged, or they do not fit together.
         EnvironmentError_: the extra ``wfst`` is not installed, or the graph is too large for this machine.
     """
+    graph = make_graph(model, lm, lexicon, cache)
+    priors = model.hmm.states.log_priors if model.hmm else None
+    return WfstDecoder(graph, options or usual_options(model), priors, model.temperature)
+
+
+def usual_options(model: LoadedModel) -> SearchOptions:
+    """Return what a search of a model weighs as it is configured."""
+    settings = model.config.decode
+    scale = settings.acoustic_scale if model.hmm or settings.name == "wfst" else _CTC_SCALE
+    return SearchOptions(scale, settings.word_score, settings.beam, settings.lattice_beam)
+
+
+def make_graph(
+    model: LoadedModel, lm: Path | None = None, lexicon: Path | None = None, cache: Path | None = None
+) -> DecodingGraph:
+    """Return the graph of a model; for arguments and errors see ``make_wfst_decoder``."""
     kaldi_decoder(), kaldilm()  # before anything takes time
     settings = model.config.decode
     lm, lexicon = lm or _path(settings.lm), lexicon or _path(settings.lexicon)
     words = Lexicon.read(lexicon) if lexicon else None
     folder = cache or default_cache()
-    scale = settings.acoustic_scale if model.hmm or settings.name == "wfst" else _CTC_SCALE
-    options = SearchOptions(scale, settings.word_score, settings.beam, settings.lattice_beam)
     if model.hmm is not None:
-        return WfstDecoder(_hybrid_graph(model.hmm, lm, words, folder), options, model.hmm.states.log_priors)
+        return _hybrid_graph(model.hmm, lm, words, folder)
     if lm is None:
         raise ConfigError("--decoder wfst needs a language model", fix="--lm FILE.arpa")
-    return WfstDecoder(_token_graph(model.tokenizer, lm, words, folder), options)
+    return _token_graph(model.tokenizer, lm, words, folder)
 
 
 def _hybrid_graph(hmm: HybridHmm, lm: Path | None, lexicon: Lexicon | None, folder: Path) -> DecodingGraph:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from asr_ligru.decode.beam.settings import BeamFile, BeamSettings, write_settings
+from asr_ligru.decode.beam.settings import BeamSettings
 from asr_ligru.decode.choose import Knowledge, make_decoder
+from asr_ligru.decode.settings import SettingsFile, write_settings
 from asr_ligru.errors import ConfigError
 from asr_ligru.models.load import LoadedModel, load_model
 from asr_ligru.text.arpa import write_arpa
@@ -30,7 +31,7 @@ def arpa(folder: Path, text: str) -> Path:
 
 
 def test_make_beam_settings_bring_weights_and_language_model(model: LoadedModel, tmp_path: Path) -> None:
-    write_settings(tmp_path / "d.json", BeamFile(BeamSettings(lm_weight=9.0), arpa(tmp_path, "ab cd\ncd ab\n"), {}))
+    write_settings(tmp_path / "d.json", SettingsFile(BeamSettings(lm_weight=9.0), arpa(tmp_path, "ab cd\ncd ab\n")))
     log_probs, lens = model.log_probs([model.feats(say(["ab", "cd"], 1))])
     (given,) = make_decoder(model, "beam", Knowledge(settings=tmp_path / "d.json"))(log_probs, lens)
     (named,) = make_decoder(model, "beam", Knowledge(lm=tmp_path / "x.arpa"))(log_probs, lens)

@@ -1,4 +1,4 @@
-"""Settings of a beam search in a file: round trip, and what is refused."""
+"""Settings of a search in a file: round trip, and what is refused."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from asr_ligru.decode.beam.settings import BeamFile, BeamSettings, read_settings, write_settings
+from asr_ligru.decode.beam.settings import BeamSettings
+from asr_ligru.decode.settings import SettingsFile, read_settings, write_settings
+from asr_ligru.decode.wfst.decoder import SearchOptions
 from asr_ligru.errors import ConfigError, DataError
 
 
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     (tmp_path / "x.arpa").write_text("a model", encoding="utf-8")
-    file = BeamFile(BeamSettings(lm_weight=0.75, beam_size=7), tmp_path / "x.arpa", {"split": "dev"})
+    file = SettingsFile(BeamSettings(lm_weight=0.75, beam_size=7), tmp_path / "x.arpa", tuned={"split": "dev"})
     write_settings(tmp_path / "decode.json", file)
     return tmp_path / "decode.json"
 
@@ -52,3 +54,14 @@ def test_settings_out_of_range_or_unknown_are_named(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(body, encoding="utf-8")
     with pytest.raises(ConfigError, match=r"beam_size: expected a value from 1.*did you mean 'lm_weight'"):
         read_settings(tmp_path / "x.json")
+
+
+def test_settings_of_a_graph_search_keep_their_lexicon(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("go g o\n", encoding="utf-8")
+    write_settings(tmp_path / "w.json", SettingsFile(SearchOptions(0.15, -2.0), lexicon=tmp_path / "words.txt"))
+    found = read_settings(tmp_path / "w.json")
+    assert (found.decoder, found.settings, found.lm) == ("wfst", SearchOptions(0.15, -2.0), None)
+    assert found.lexicon == tmp_path / "words.txt"
+    (tmp_path / "words.txt").write_text("go g\n", encoding="utf-8")
+    with pytest.raises(DataError, match="the lexicon of these settings is not the one"):
+        read_settings(tmp_path / "w.json")
