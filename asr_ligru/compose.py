@@ -42,6 +42,8 @@ _NOT_IN_NAME = (
     "run_name",
     "train.progress",
     "train.threads",
+    "train.augment.noise_dir",
+    "train.augment.room_dir",
     "decode.split",
 )
 _RUN_NAME = re.compile(r"(?=.{1,100}\Z)[\w=+-][\w .=+-]*")

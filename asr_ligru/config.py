@@ -25,9 +25,19 @@ def ranged(default: Any, low: float, high: float = math.inf) -> Any:
     return field(default=default, metadata={"range": (low, high)})
 
 
+def span(default: tuple[float, ...], low: float, high: float = math.inf) -> Any:
+    """The least and the most of what is drawn, both in [low, high]; with an empty default, nothing is drawn."""
+    return field(default=default, metadata={"range": (low, high), "span": (len(default), 2)})
+
+
 def choice(default: str, *allowed: str) -> Any:
     """A string that must be one of ``allowed``."""
     return field(default=default, metadata={"choices": (default, *allowed)})
+
+
+def choices(*allowed: str) -> Any:
+    """Any of ``allowed``; all of them by default."""
+    return field(default=allowed, metadata={"choices": allowed})
 
 
 @dataclass(frozen=True)
@@ -160,6 +170,19 @@ class AugmentConfig:
     """Random changes to training data (``train.augment``), a function of (seed, epoch, utt_id)."""
 
     speed: tuple[float, ...] = ()  # factors drawn uniformly, each in [0.5, 2]
+    tempo: tuple[float, ...] = ranged((), 0.5, 2.0)  # factors drawn uniformly; the pitch stays
+    volume_db: tuple[float, ...] = span((), -60.0, 60.0)  # least and most gain
+    noise_prob: float = ranged(0.0, 0.0, 1.0)  # share of the utterances that noise is added to
+    noise_dir: str = ""  # folder of recordings of any sample rate and length
+    noise_glob: str = "*"  # which of its files, by their names
+    noise_snr_db: tuple[float, ...] = span((0.0, 20.0), -50.0, 100.0)
+    room_prob: float = ranged(0.0, 0.0, 1.0)  # share of the utterances that are put into a room
+    room_dir: str = ""  # folder of impulse responses; empty: simulated rooms
+    room_rt60_s: tuple[float, ...] = span((0.1, 0.5), 0.05, 2.0)  # simulated: time of decay by 60 dB
+    codec_prob: float = ranged(0.0, 0.0, 1.0)  # share of the utterances that are compressed
+    codecs: tuple[str, ...] = choices("mp3", "vorbis", "opus", "mulaw", "gsm")
+    codec_level: tuple[float, ...] = span((0.0, 0.9), 0.0, 0.99)  # how hard mp3, vorbis and opus compress
+    telephone_prob: float = ranged(0.0, 0.0, 1.0)  # share of the utterances that come through a telephone
     time_masks: int = ranged(0, 0, 100)
     time_mask_frames: int = ranged(20, 0, 10000)  # longest mask
     time_mask_fraction: float = ranged(0.2, 0.0, 1.0)  # longest mask as a share of the utterance
@@ -309,9 +332,7 @@ def _check(hint: Any, metadata: Mapping[str, Any], raw: Any) -> tuple[str, Any]:
         return ("" if type(None) in options else "must not be null"), None
     kind = next(o for o in options if o is not type(None))
     if typing.get_origin(kind) is tuple:
-        if not isinstance(raw, (list, tuple)) or not all(_is_number(x) for x in raw):
-            return f"expected a list of numbers, got {raw!r}", None
-        return "", tuple(float(x) for x in raw)
+        return _check_list(typing.get_args(kind)[0], metadata, raw)
     if kind is float and _is_number(raw):
         raw = float(raw)
     if kind is str and isinstance(raw, int) and not isinstance(raw, bool):
@@ -325,6 +346,16 @@ def _check(hint: Any, metadata: Mapping[str, Any], raw: Any) -> tuple[str, Any]:
         if not low <= raw <= high:
             return f"expected a value from {low} to {high}, got {raw}", None
     return "", raw
+
+
+def _check_list(kind: type, metadata: Mapping[str, Any], raw: Any) -> tuple[str, Any]:
+    if not isinstance(raw, (list, tuple)) or not all(_is_number(x) if kind is float else type(x) is kind for x in raw):
+        return f"expected a list of {'numbers' if kind is float else 'names'}, got {raw!r}", None
+    sizes = metadata.get("span")
+    if sizes and (len(raw) not in sizes or list(raw) != sorted(raw)):
+        return f"expected the least and the most, got {list(raw)}", None
+    checked = [_check(kind, metadata, x) for x in raw]
+    return next((problem for problem, _ in checked if problem), ""), tuple(value for _, value in checked)
 
 
 def _is_number(value: Any) -> bool:

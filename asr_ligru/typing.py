@@ -37,7 +37,8 @@ class BadUtterance:
 
     Attributes:
         utt_id: its id.
-        stage: where it was found out ("prepare", "audio", "text", "length", "align").
+        stage: where it was found out ("prepare", "audio", "text", "length", "align"), or "sound" for a noise
+            or impulse response.
         reason: one line.
         path: its audio file.
     """

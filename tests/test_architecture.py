@@ -56,10 +56,11 @@ HOMES = {
     "onnx": ("export",),
     "onnxruntime": ("export",),
     "omegaconf": ("compose", "user_conf"),
+    "pyroomacoustics": ("features.rooms",),
     "safetensors": ("models.tensors",),
     "scipy": ("recipes.demo",),
     "sentencepiece": ("text.tokenizer",),
-    "soundfile": ("data.audio", "data.audio_file", "doctor"),  # doctor: which codecs it reads
+    "soundfile": ("data.audio", "data.audio_file", "data.codec", "doctor"),  # doctor: which codecs it reads
     "speechbrain": ("train.brain", "decode.beam", "features.augment", "integrations"),
     "starlette": ("serve",),
     "torchaudio": ("features", "data.resample"),

@@ -1,4 +1,4 @@
-"""``asr-ligru prepare``, ``validate`` and ``export-kaldi``: corpora made ready, checked, handed to Kaldi."""
+"""``asr-ligru prepare``, ``validate``, ``add-noise``, ``export-kaldi``: corpora made ready, checked, handed on."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ def add_to(verbs: Any) -> None:
     validate.add_argument("--resample", action="store_true", help="other sample rates are converted, not errors")
     validate.add_argument("--channel", default="error", metavar="C", help="error, mix, 0 or 1 (%(default)s)")
     validate.set_defaults(run=run_validate)
+    noise = verbs.add_parser("add-noise", help="write a split once more with noise, for tests")
+    noise.add_argument("manifest", type=Path, metavar="MANIFEST", help="a split, such as data/an4/test.jsonl")
+    noise.add_argument("out", type=Path, metavar="OUT", help="the noisy one, such as data/an4/test_10db.jsonl")
+    noise.add_argument("--noise", type=Path, metavar="DIR", required=True, help="recordings of noise")
+    noise.add_argument("--glob", default="*", metavar="NAMES", help="which of them, such as '1-*' (default: all)")
+    noise.add_argument("--snr-db", type=float, default=10.0, metavar="DB", help="speech over noise (%(default)s)")
+    noise.add_argument("--seed", type=int, default=1, metavar="N", help="which noise goes where (%(default)s)")
+    noise.add_argument("--sample-rate-hz", type=int, default=16000, metavar="N", help="of the split (%(default)s)")
+    noise.add_argument("--resample", action="store_true", help="convert other sample rates")
+    noise.set_defaults(run=run_add_noise)
     export = verbs.add_parser("export-kaldi", help="write a split as a folder of Kaldi's, with features if wanted")
     export.add_argument("manifest", type=Path, metavar="MANIFEST", help="a split, such as data/an4/train.jsonl")
     export.add_argument("folder", type=Path, metavar="DIR", help="gets wav.scp, text, utt2spk, spk2utt and segments")
@@ -66,6 +76,29 @@ def run_validate(options: argparse.Namespace) -> int:
         )
     print(report.render())
     return 3 if report.has_errors else 0
+
+
+def run_add_noise(options: argparse.Namespace) -> int:
+    """Write a noisy split and say what was written."""
+    from asr_ligru.data.noisy import write_noisy
+    from asr_ligru.safety import printable
+
+    with _bar() as bar:
+        count, bad = write_noisy(
+            options.manifest,
+            options.out,
+            options.noise,
+            options.snr_db,
+            glob=options.glob,
+            seed=options.seed,
+            sample_rate_hz=options.sample_rate_hz,
+            resample=options.resample,
+            tick=bar.update,
+        )
+    for record in bad:
+        print(printable(f"left out: {record.utt_id}: {record.reason}"))
+    print(printable(f"{count} utterances at {options.snr_db:g} dB in {options.out}"))
+    return 0
 
 
 def run_export_kaldi(options: argparse.Namespace) -> int:

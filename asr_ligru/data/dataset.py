@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from asr_ligru.config import AugmentConfig
 from asr_ligru.data.batching import Key
+from asr_ligru.data.distort import NO_CHANGES, Distortion
 from asr_ligru.data.source import FeatureSource
 from asr_ligru.features.augment import draw_speed, generator, spec_augment
 from asr_ligru.features.framing import Framing
@@ -37,7 +38,8 @@ class SpeechDataset(Dataset[Example]):
         source: where features come from.
         seed: of the run.
         augment: random changes; None for evaluation.
-        of_frames: whether the targets are those of frames, and change with the speed.
+        distortion: of the samples, where ``augment`` asks for any.
+        of_frames: whether the targets are those of frames, and change with speed and tempo.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class SpeechDataset(Dataset[Example]):
         seed: int = 0,
         augment: AugmentConfig | None = None,
         *,
+        distortion: Distortion | None = None,
         of_frames: bool = False,
     ) -> None:
         self.utterances = utterances
@@ -55,6 +58,7 @@ class SpeechDataset(Dataset[Example]):
         self.source = source
         self.seed = seed
         self.augment = augment
+        self.distortion = distortion
         self.of_frames = of_frames
 
     def __len__(self) -> int:
@@ -76,8 +80,10 @@ class SpeechDataset(Dataset[Example]):
             return self.source.feats(utterance), 1.0
         rng = generator(self.seed, epoch, utterance.utt_id)
         speed = draw_speed(self.augment, rng)
-        feats = self.source.feats(utterance, speed)
-        return spec_augment(feats, self.augment, rng, num_bins=self.source.frontend.inner_size), speed
+        changes = self.distortion.draw(epoch, utterance.utt_id) if self.distortion else NO_CHANGES
+        feats = self.source.feats(utterance, speed, changes)
+        masked = spec_augment(feats, self.augment, rng, num_bins=self.source.frontend.inner_size)
+        return masked, speed * changes.tempo
 
 
 def stretched(targets: Sequence[int], num_frames: int, speed: float, window: float) -> list[int]:

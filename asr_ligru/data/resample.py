@@ -11,11 +11,19 @@ from torch import Tensor
 from asr_ligru.errors import DataError
 
 _MAX_KERNEL = 20_000_000  # weights of a filter; rates without a common factor need billions
-_ZERO_CROSSINGS = 6 / 0.99  # of the filter on each side, in samples of the lower rate: torchaudio's defaults
+_WIDTH = 6  # zero crossings of the filter on each side: torchaudio's default
+_ZERO_CROSSINGS = _WIDTH / 0.99  # the same in samples of the lower rate
 
 
-def resampled(wav: Tensor, from_hz: int, to_hz: int, where: str | os.PathLike[str]) -> Tensor:
+def resampled(wav: Tensor, from_hz: int, to_hz: int, where: str | os.PathLike[str], width: int = _WIDTH) -> Tensor:
     """Return ``wav`` (..., N) at another rate, limited to [-1, 1].
+
+    Args:
+        wav: samples.
+        from_hz: the rate that comes in.
+        to_hz: the rate that goes out.
+        where: the recording, for messages.
+        width: zero crossings of the filter on each side; with more it is steeper.
 
     Raises:
         DataError: the rates have no common factor to speak of.
@@ -31,7 +39,7 @@ def resampled(wav: Tensor, from_hz: int, to_hz: int, where: str | os.PathLike[st
     ensure()
     import torchaudio.functional
 
-    result: Tensor = torchaudio.functional.resample(wav, from_hz, to_hz)
+    result: Tensor = torchaudio.functional.resample(wav, from_hz, to_hz, lowpass_filter_width=width)
     return result.clamp_(-1.0, 1.0)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from asr_ligru.config import CorpusConfig, FeaturesConfig
 from asr_ligru.data import audio
+from asr_ligru.data.distort import NO_CHANGES, Changes
 from asr_ligru.errors import DataError
 from asr_ligru.features.augment import change_speed
 from asr_ligru.features.cache import FeatureCache, cache_key
@@ -38,17 +39,23 @@ class FeatureSource:
         self.frontend = self.frontend or Frontend(self.config)
         self._cache = FeatureCache(self.cache_dir) if self.cache_dir is not None else None
 
-    def feats(self, utterance: Utterance, speed: float = 1.0) -> Tensor:
-        """Return (T, F) normalised features, spoken ``speed`` times as fast.
+    def feats(self, utterance: Utterance, speed: float = 1.0, changes: Changes = NO_CHANGES) -> Tensor:
+        """Return (T, F) normalised features, spoken ``speed`` times as fast and changed.
 
         Raises:
             DataError: the audio cannot be used.
         """
-        return self.frontend(self.raw(utterance, speed), utterance.speaker)
+        return self.frontend(self.raw(utterance, speed, changes), utterance.speaker)
 
-    def raw(self, utterance: Utterance, speed: float = 1.0) -> Tensor:
-        """Return (T, F') features before normalisation, from the cache when it has them."""
-        parts = [self._raw(part, utterance, speed) for part in self.frontend.parts]
+    def raw(self, utterance: Utterance, speed: float = 1.0, changes: Changes = NO_CHANGES) -> Tensor:
+        """Return (T, F') features before normalisation, from the cache when it can have them."""
+        if changes:
+            wav = changes(change_speed(self._wav(utterance), speed), self.config.sample_rate_hz)
+            return self._joined([part.extract(wav) for part in self.frontend.parts])
+        return self._joined([self._raw(part, utterance, speed) for part in self.frontend.parts])
+
+    @staticmethod
+    def _joined(parts: list[Tensor]) -> Tensor:
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
     def _raw(self, part: Frontend, utterance: Utterance, speed: float) -> Tensor:
@@ -91,7 +98,10 @@ class FeatureSource:
         return good, bad
 
     def _extract(self, part: Frontend, utterance: Utterance, speed: float) -> Tensor:
-        wav = audio.read(
+        return part.extract(change_speed(self._wav(utterance), speed))
+
+    def _wav(self, utterance: Utterance) -> Tensor:
+        return audio.read(
             utterance.audio_path,
             offset_s=utterance.offset_s,
             duration_s=utterance.duration_s,
@@ -100,4 +110,3 @@ class FeatureSource:
             channel=self.corpus.channel,
             max_seconds=self.corpus.max_seconds,
         )
-        return part.extract(change_speed(wav, speed))

@@ -99,6 +99,7 @@ class AsrBrain(Brain):  # type: ignore[misc]
             corpus.source,
             seed,
             self.config.train.augment,
+            distortion=corpus.distortion,
             of_frames=corpus.hmm is not None,
         )
         with self.stop.later():

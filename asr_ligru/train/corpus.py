@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
-from asr_ligru.config import Config, CorpusConfig, FeaturesConfig
+from asr_ligru.config import AugmentConfig, Config, CorpusConfig, FeaturesConfig
+from asr_ligru.data.distort import Distortion, distortion_of
 from asr_ligru.data.manifest import read_manifest
 from asr_ligru.data.source import FeatureSource
 from asr_ligru.errors import ConfigError, DataError
@@ -19,6 +20,7 @@ from asr_ligru.features.augment import speed_samples
 from asr_ligru.features.framing import Framing
 from asr_ligru.features.frontend import Frontend
 from asr_ligru.features.streams import with_streams
+from asr_ligru.features.tempo import tempo_samples
 from asr_ligru.hmm.hybrid import HybridHmm
 from asr_ligru.hmm.run import Done, fmllr_frontend, train_hmm
 from asr_ligru.hmm.stages import ITERATIONS
@@ -59,6 +61,7 @@ class Corpus:
         lexicon: pronunciations, where the corpus has them.
         bad: what was left out, and why.
         hmm: what the targets of a hybrid model are states of; None where they are tokens.
+        distortion: random changes to the training samples, where there are any.
     """
 
     train: Split
@@ -68,6 +71,7 @@ class Corpus:
     lexicon: Lexicon | None
     bad: list[BadUtterance]
     hmm: HybridHmm | None = None
+    distortion: Distortion | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -112,7 +116,8 @@ def load_corpus(
     Raises:
         DataError: texts with characters outside the inventory, too many unusable utterances, or none left.
     """
-    corpus, limit = config.corpus, config.train.max_utterances
+    corpus, limit, augment = config.corpus, config.train.max_utterances, config.train.augment
+    distortion = distortion_of(augment, config.features.sample_rate_hz, config.seed)
     lexicon_path = Path(corpus.dir) / "lexicon.txt"
     lexicon = Lexicon.read(lexicon_path) if lexicon_path.is_file() else None
     splits = {name: load_split(corpus, split) for name, split in (("train", corpus.train), ("dev", corpus.dev))}
@@ -123,7 +128,6 @@ def load_corpus(
     targets = FrameTargets(config, done, source, bars) if config.model.name == "hybrid" else None
     texts = [u.text for u in splits["train"] if u.text]
     tokenizer = build_tokenizer(config.tokens, texts, lexicon)
-    fastest = max((1.0, *config.train.augment.speed))
     ready = {}
     for name, everything in splits.items():
         utterances = everything[:limit]
@@ -135,12 +139,13 @@ def load_corpus(
         if targets is not None:
             ready[name], lost = _label(good, targets, train=name == "train")
         else:
-            speed = fastest if name == "train" else 1.0
-            ready[name], lost = _tokenise(good, tokenizer, partial(_frames_at, config.features, output_length, speed))
+            changes = augment if name == "train" else AugmentConfig()
+            ready[name], lost = _tokenise(good, tokenizer, partial(_fewest, config.features, output_length, changes))
         bad += lost
         if not any(u.text for u in ready[name].utterances):
             raise DataError(f"no usable utterance with words in split {name!r} of {len(utterances)}", fix=_summary(bad))
-    return Corpus(ready["train"], ready["dev"], source, tokenizer, lexicon, bad, targets.hmm if targets else None)
+    hmm = targets.hmm if targets else None
+    return Corpus(ready["train"], ready["dev"], source, tokenizer, lexicon, bad, hmm, distortion)
 
 
 def _frontend(
@@ -175,11 +180,14 @@ def _gmm_hmm(
         return train_hmm(config, utterances, lexicon, lambda progress: bar.tick())
 
 
-def _frames_at(features: FeaturesConfig, output_length: Callable[[int], int], speed: float, num_frames: int) -> int:
-    """Return the fewest output frames that an utterance of ``num_frames`` gives when spoken ``speed`` times as fast."""
+def _fewest(
+    features: FeaturesConfig, output_length: Callable[[int], int], augment: AugmentConfig, num_frames: int
+) -> int:
+    """Return the fewest output frames that an utterance of ``num_frames`` gives, spoken as fast as it can be."""
     framing = Framing.of(features)
     samples = (num_frames - 1) * framing.shift + framing.window
-    return output_length(framing.num_frames(speed_samples(samples, speed)))
+    faster = tempo_samples(speed_samples(samples, max((1.0, *augment.speed))), max((1.0, *augment.tempo)))
+    return output_length(framing.num_frames(faster))
 
 
 def _split_by_text(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[BadUtterance]]:

@@ -20,7 +20,7 @@ from asr_ligru.models.build import build_model
 from asr_ligru.models.folder import write_model_folder
 from asr_ligru.nn.frontend import StackFrames
 from asr_ligru.ops.fused_cpu.memory import keep_freed_memory
-from asr_ligru.safety import atomic_write, json_text, read_json
+from asr_ligru.safety import atomic_write, json_text, printable, read_json
 from asr_ligru.train import checkpoint, workers
 from asr_ligru.train.brain import AsrBrain
 from asr_ligru.train.corpus import Corpus, load_corpus
@@ -180,7 +180,16 @@ def _load(run: Run) -> Corpus:
             "%d utterances left out, such as %s (%s); all in %s",
             len(bad), first.utt_id, first.reason, run.dir / "bad_utterances.jsonl",
         )  # fmt: skip
+    _record_sounds(run, corpus.distortion.bad if corpus.distortion else [])
     return corpus
+
+
+def _record_sounds(run: Run, bad: Sequence[BadUtterance]) -> None:
+    if bad:
+        path = run.dir / "bad_sounds.jsonl"
+        write_bad_utterances(path, bad)
+        named = printable(", ".join(f"{b.utt_id} ({b.reason})" for b in bad[:3]))
+        log.warning("%d noises or impulse responses cannot be used: %s; all in %s", len(bad), named, path)
 
 
 def _check_same_architecture(run: Run) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from asr_ligru.config import AugmentConfig, CorpusConfig, FeaturesConfig
 from asr_ligru.data.dataset import Example, SpeechDataset, collate
+from asr_ligru.data.distort import distortion_of
 from asr_ligru.data.manifest import read_manifest
 from asr_ligru.data.source import FeatureSource
 from asr_ligru.typing import Utterance
@@ -104,3 +105,39 @@ def test_collate_an_utterance_without_tokens_has_length_zero() -> None:
     batch = collate([Example("silent", torch.ones(3, 2), (), 0), Example("one", torch.ones(2, 2), (4,), 0)])
     assert batch.tokens.tolist() == [[0], [4]]
     assert batch.token_lens.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("augment", [{"speed": (0.8,)}, {"tempo": (0.8,)}, {"speed": (1.25,), "tempo": (0.9,)}])
+def test_example_of_frames_keeps_each_target_with_its_sound(
+    augment: dict[str, tuple[float, ...]], utterances: list[Utterance]
+) -> None:
+    # The target of a frame is whether it is loud: of the changed speech that can be seen again.
+    config = AugmentConfig(**augment)
+    source = FeatureSource(replace(SOURCE.config, cmvn="none"), CorpusConfig())
+
+    def loud(feats: torch.Tensor) -> list[int]:
+        level = feats.amax(1)
+        return (level > (level.max() + level.min()) / 2).long().tolist()
+
+    targets = [loud(source.feats(utterance)) for utterance in utterances]
+    rate_hz = SOURCE.config.sample_rate_hz
+    data = SpeechDataset(
+        utterances, targets, source, 1, config, distortion=distortion_of(config, rate_hz, 1), of_frames=True
+    )
+    for index in range(len(utterances)):
+        example = data[1, index]
+        assert len(example.tokens) == len(example.feats)
+        assert len(example.feats) != len(targets[index])
+        wrong = sum(a != b for a, b in zip(example.tokens, loud(example.feats), strict=True))
+        edges = sum(a != b for a, b in zip(targets[index], targets[index][1:], strict=False))
+        assert wrong <= 2 * edges  # within two frames of each edge
+
+
+def test_example_with_an_effect_switched_on_keeps_its_masks_and_speed(utterances: list[Utterance]) -> None:
+    louder = replace(AUGMENT, volume_db=(6.0, 6.0))
+    plain = dataset(utterances)
+    changed = SpeechDataset(
+        utterances, plain.tokens, SOURCE, 1, louder, distortion=distortion_of(louder, SAMPLE_RATE_HZ, 1)
+    )
+    for index in range(len(utterances)):
+        torch.testing.assert_close(changed[2, index].feats, plain[2, index].feats, rtol=0, atol=0.05)

@@ -11,6 +11,7 @@ import torch
 
 from asr_ligru.compose import compose
 from asr_ligru.config import Config
+from asr_ligru.data import audio
 from asr_ligru.errors import ConfigError, DataError, DivergedError
 from asr_ligru.models.folder import read_model_folder
 from asr_ligru.models.load import load_model
@@ -19,7 +20,7 @@ from asr_ligru.train.brain import AsrBrain
 from asr_ligru.train.interrupt import Interrupted
 from asr_ligru.train.lock import run_lock
 from asr_ligru.train.run import train
-from tests.tiny_corpus import OVERRIDES, write_corpus
+from tests.tiny_corpus import OVERRIDES, SAMPLE_RATE_HZ, write_corpus
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,29 @@ def test_train_with_workers_equals_without(corpus: Path, tmp_path: Path) -> None
     alone = train(config(corpus, tmp_path / "0", *more))
     helped = train(config(corpus, tmp_path / "2", "train.num_workers=2", *more))
     assert tensors_and_metrics(alone)[1] == tensors_and_metrics(helped)[1]
+
+
+def test_train_with_every_augmentation_is_the_same_with_workers_and_when_continued(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    sounds = tmp_path / "sounds"
+    sounds.mkdir()
+    audio.write(sounds / "noise.wav", 0.1 * torch.rand(5000), SAMPLE_RATE_HZ)
+    (sounds / "broken.wav").write_bytes(b"RIFF")
+    changes = ["noise_prob=0.5", f"noise_dir={sounds}", "room_prob=0.5", f"room_dir={sounds}", "volume_db=[-9,3]"]
+    changes += ["tempo=[0.9,1.1]", "speed=[0.9,1.1]", "codec_prob=0.5", "telephone_prob=0.5", "time_masks=1"]
+    more = [f"train.augment.{each}" for each in changes]
+    unbroken = train(config(corpus, tmp_path / "unbroken", *more))
+    with monkeypatch.context() as patch:
+        interrupt_at(5, patch)
+        with pytest.raises(Interrupted):
+            train(config(corpus, tmp_path / "broken", "train.num_workers=2", *more))
+    broken = train(config(corpus, tmp_path / "broken", *more))
+    expected, got = tensors_and_metrics(unbroken), tensors_and_metrics(broken)
+    assert expected[1] == got[1]
+    assert all(torch.equal(expected[0][name], got[0][name]) for name in expected[0])
+    assert "2 noises or impulse responses cannot be used: broken.wav" in caplog.text
+    assert len((unbroken / "bad_sounds.jsonl").read_text(encoding="utf-8").splitlines()) == 2
 
 
 def test_train_with_accumulation_uses_the_last_incomplete_group(corpus: Path, tmp_path: Path) -> None:
