@@ -33,6 +33,7 @@ def add_to(verbs: Any) -> None:
     )
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL", help="a run folder, or an exported model folder or .zip")
+    add("--with", dest="others", type=Path, nargs="+", default=[], metavar="MODEL", help="average with these models")
     add("audio", nargs="+", metavar="AUDIO", help="files, folders, a manifest (.jsonl), or - for standard input")
     add("-o", "--output", default="-", metavar="DIR", help="write files there (default: -, standard output)")
     add("--format", type=_formats, default=("txt",), metavar="F,...", help=f"{', '.join(_FORMATS)} (default: txt)")

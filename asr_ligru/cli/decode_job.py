@@ -24,6 +24,7 @@ from asr_ligru.decode.speakers import uses_speakers
 from asr_ligru.decode.transcript import Transcript
 from asr_ligru.decode.writers import Style
 from asr_ligru.errors import ConfigError
+from asr_ligru.models.combined import combine
 from asr_ligru.models.load import LoadedModel, load_model
 from asr_ligru.safety import printable
 
@@ -73,10 +74,11 @@ class DecodeJob:
         if self._options.threads:
             torch.set_num_threads(self._options.threads)
         device = choose_device(self._options.device)
-        model = load_model(self._options.model)
-        model.network.to(device)
+        model = combine([load_model(path) for path in (self._options.model, *self._options.others)])
+        model.to(device)
         cell = model.config.cell
         size = f"{cell.num_layers}x{cell.hidden_size}, {model.network.num_parameters() / 1e6:.2f} M parameters"
+        size += f", with {len(self._options.others)} more" if self._options.others else ""
         threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
         what = f"{cell.name} {size}, {model.config.features_label}, {model.config.tokens.name} units"
         log.info("model: %s, on %s%s", what, device, threads)

@@ -11,6 +11,7 @@ from asr_ligru.errors import ConfigError
 _OTHERS = {
     "format": ("txt",),
     "output": "-",
+    "others": [],
     "decoder": None,
     "lm": None,
     "lexicon": None,
@@ -58,5 +59,5 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError("--stream reads standard input", fix="arecord | asr-ligru decode MODEL - --stream")
     given = [name for name, plain in _OTHERS.items() if getattr(options, name) != plain]
     if given:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        flags = ", ".join(f"--{'with' if name == 'others' else name.replace('_', '-')}" for name in given)
         raise ConfigError(f"--stream decodes greedily to text: it does not go with {flags}", fix="leave that out")

@@ -84,7 +84,7 @@ def _model_and_decoder(options: argparse.Namespace) -> tuple[LoadedModel, Decode
 
     device = choose_device(options.device)
     model = load_model(options.model)
-    model.network.to(device)
+    model.to(device)
     knowledge = Knowledge(options.lm, options.lexicon, options.decode_config)
     return model, make_decoder(model, options.decoder, knowledge)
 

@@ -39,6 +39,7 @@ def add_to(verbs: Any) -> None:
     )
     add = parser.add_argument
     add("models", type=Path, nargs="+", metavar="MODEL", help="run folders, or exported model folders or .zip")
+    add("--with", dest="others", type=Path, nargs="+", default=[], metavar="MODEL", help="average with these models")
     add("--lm", type=Path, nargs="+", metavar="ARPA", help="language models; the best one is chosen")
     add("--decoder", choices=("beam", "wfst"), help="(default: beam; wfst for hybrid models)")
     add("--split", default="dev", metavar="NAME", help="manifest of the corpus, never the test set (%(default)s)")
@@ -69,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
 
     from asr_ligru.decode.trials import SETTINGS, render_trials, write_trials
     from asr_ligru.decode.tune import development_set, tune
+    from asr_ligru.models.combined import combine
     from asr_ligru.models.load import load_model
     from asr_ligru.safety import printable
     from asr_ligru.train.progress import ProgressBar
@@ -77,6 +79,8 @@ def run(options: argparse.Namespace) -> int:
     torch.set_num_threads(options.threads)
     folder = _folder(options)
     models = [load_model(path) for path in options.models]
+    if options.others:
+        models = [combine([*models, *(load_model(path) for path in options.others)])]
     grid = _grid(options, models[0])
     utterances = development_set(models[0], options.split, options.corpus)
     steps = len(models) * len(utterances) + len(grid.lms) * len(grid.settings(models[0]))

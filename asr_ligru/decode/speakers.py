@@ -13,7 +13,7 @@ from asr_ligru.models.load import LoadedModel
 
 def uses_speakers(model: LoadedModel) -> bool:
     """Say whether it matters to a model who speaks."""
-    return model.config.features.cmvn == "speaker" or model.config.features.name == "fmllr"
+    return any(part.config.cmvn == "speaker" or part.config.name == "fmllr" for part in model.frontend.parts)
 
 
 def adapt(model: LoadedModel, speaker: str, recordings: Iterable[Recording]) -> None:

@@ -54,6 +54,10 @@ class LoadedModel:
         features = self.config.features
         return Framing.of(features).shift * self.network.frames_per_output / features.sample_rate_hz
 
+    def to(self, device: torch.device) -> None:
+        """Move the network to a device."""
+        self.network.to(device)
+
     def feats(self, wav: Tensor, speaker: str = "") -> Tensor:
         """Return the network's input (T, F) for audio.
 

@@ -196,3 +196,12 @@ def test_speaker_map_that_names_nobody_is_said(
     assert code_of([model, str(wavs), "--speaker-map", str(tmp_path / "map"), "-q"]) == 0
     assert "--speaker-map names 1 of 3 files" in caplog.text
     assert "does not adapt to speakers" in caplog.text
+
+
+def test_with_itself_a_model_hears_what_it_hears_alone(model: str, wavs: Path, capsys: Capture) -> None:
+    assert code_of([model, str(wavs)]) == 0
+    alone = capsys.readouterr().out
+    assert code_of([model, str(wavs), "--with", model, model, "-v"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == alone
+    assert "with 2 more" in captured.err
