@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from asr_ligru.decode.prefixes import best_prefixes
-from asr_ligru.decode.result import Result, TimedWord
+from asr_ligru.decode.result import Candidate, Result, TimedWord
 from asr_ligru.text.tokenizer import Tokenizer
 
 
@@ -86,14 +86,14 @@ class GreedyDecoder:
     def _result(self, path: BestPath) -> Result:
         words = timed_words(self._tokenizer, path)
         text = " ".join(word.text for word in words)
-        return Result(text, path.score, words, ((text, path.score),))
+        return Result(text, path.score, words, (Candidate(text, path.score),))
 
-    def _others(self, result: Result, log_probs: Tensor, n_best: int) -> tuple[tuple[str, float], ...]:
+    def _others(self, result: Result, log_probs: Tensor, n_best: int) -> tuple[Candidate, ...]:
         """Return the readings, this one first; of those that differ in nothing but spaces the best counts."""
         texts = {result.text: result.score}
         for tokens, score in best_prefixes(log_probs, beam=max(16, 4 * n_best)):
             texts.setdefault(self._tokenizer.decode(tokens), score)
-        return tuple(texts.items())[:n_best]
+        return tuple(Candidate(*item) for item in list(texts.items())[:n_best])
 
 
 def timed_words(tokenizer: Tokenizer, path: BestPath) -> tuple[TimedWord, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -25,6 +26,21 @@ class TimedWord:
     confidence: float
 
 
+class Candidate(NamedTuple):
+    """One of several readings of an utterance.
+
+    Attributes:
+        text: the words, separated by single spaces; may be empty.
+        score: natural-log score; those of one list can be compared.
+    """
+
+    text: str
+    score: float
+
+
+Rescorer = Callable[[Sequence[str]], Sequence[float]]  # from an utterance's readings to what their scores gain
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """The best reading of one utterance, and the next ones.
@@ -33,14 +49,14 @@ class Result:
         text: the words, separated by single spaces; may be empty.
         score: natural-log score of the reading, summed over frames; readings of one decoder can be compared.
         words: its words in order.
-        n_best: (text, score) of different readings from the best on, this one first; one unless more were asked for.
+        n_best: different readings from the best on, this one first; one unless more were asked for.
         complete: False where the decoder found no reading that ends where the audio does; this is the best it found.
     """
 
     text: str
     score: float
     words: tuple[TimedWord, ...]
-    n_best: tuple[tuple[str, float], ...]
+    n_best: tuple[Candidate, ...]
     complete: bool = True
 
 

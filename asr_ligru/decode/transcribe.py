@@ -9,7 +9,7 @@ from dataclasses import replace
 from asr_ligru.data.audio_blocks import Source
 from asr_ligru.decode.batches import decode_all
 from asr_ligru.decode.recording import Recording, Settings, Stretch
-from asr_ligru.decode.result import Decoder, Result, TimedWord
+from asr_ligru.decode.result import Candidate, Decoder, Result, TimedWord
 from asr_ligru.decode.speakers import adapt
 from asr_ligru.decode.transcript import Segment, Word
 from asr_ligru.errors import AsrLigruError
@@ -138,7 +138,7 @@ def _middle_s(word: Word) -> float:
 
 def _part(segment: Segment, words: tuple[Word, ...], start_s: float, end_s: float) -> Segment:
     text = " ".join(word.text for word in words)
-    n_best = ((text, segment.score),)
+    n_best = (Candidate(text, segment.score),)
     return replace(
         segment, start_s=start_s, end_s=end_s, text=text, words=words, confidence=_mean(words), n_best=n_best
     )

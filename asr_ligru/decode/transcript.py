@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from asr_ligru.decode.result import Candidate
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -33,7 +35,7 @@ class Segment:
         words: the same with times.
         confidence: geometric mean of the words'; 1 without words.
         score: natural-log score, summed over frames.
-        n_best: (text, score) of different readings, the best first.
+        n_best: different readings, the best first.
         channel: the file's channel it comes from, counted from 0; None for all mixed.
     """
 
@@ -43,7 +45,7 @@ class Segment:
     words: tuple[Word, ...]
     confidence: float
     score: float
-    n_best: tuple[tuple[str, float], ...]
+    n_best: tuple[Candidate, ...]
     channel: int | None = None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from asr_ligru.decode.result import Result, TimedWord
+from asr_ligru.decode.result import Candidate, Result, TimedWord
 from asr_ligru.hmm.decode_words import SearchOptions, Spoken
 from asr_ligru.hmm.hybrid import HybridHmm
 
@@ -48,7 +48,7 @@ class WordDecoder:
 
     def _result(self, spoken: Spoken | None, log_probs: Tensor, temperature: float) -> Result:
         if spoken is None:
-            return Result("", 0.0, (), (("", 0.0),))
+            return Result("", 0.0, (), (Candidate("", 0.0),))
         alignment = spoken.alignment
         phones = log_probs.new_zeros(len(log_probs), self._hmm.num_phones)
         phones.index_add_(1, self._hmm.phone_of_state, (log_probs / temperature).softmax(1))
@@ -58,4 +58,4 @@ class WordDecoder:
             for span in alignment.word_spans()
         )
         text = " ".join(spoken.words)
-        return Result(text, alignment.score, words, ((text, alignment.score),))
+        return Result(text, alignment.score, words, (Candidate(text, alignment.score),))

@@ -17,7 +17,7 @@ from asr_ligru.decode.align import align_tokens
 from asr_ligru.decode.beam.scorer import Ngram, WordScorer
 from asr_ligru.decode.beam.settings import BeamSettings
 from asr_ligru.decode.greedy import BestPath, timed_words
-from asr_ligru.decode.result import Result, TimedWord
+from asr_ligru.decode.result import Candidate, Rescorer, Result, TimedWord
 from asr_ligru.errors import ConfigError
 from asr_ligru.text.sentences import WORD_START
 from asr_ligru.text.units import UNK, Tokenizer
@@ -43,6 +43,7 @@ class BeamDecoder:
         ngram: the language model, or None.
         hot_words: words to favour.
         temperature: what scores are divided by for confidences, > 0.
+        rescorer: what adds to the scores of the readings that the search has kept; None for nothing.
 
     Raises:
         ConfigError: the tokens are phones.
@@ -57,6 +58,7 @@ class BeamDecoder:
         ngram: Ngram | None = None,
         hot_words: Iterable[str] = (),
         temperature: float = 1.0,
+        rescorer: Rescorer | None = None,
     ) -> None:
         if tokenizer.kind == "phone":
             fix = "decode with a lexicon: --decoder wfst"
@@ -64,6 +66,7 @@ class BeamDecoder:
         self._tokenizer = tokenizer
         self._settings = settings
         self._temperature = temperature
+        self._rescorer = rescorer
         self._search = _Searcher(tokenizer, settings, WordScorer(ngram, settings, hot_words))
 
     def __call__(self, log_probs: Tensor, log_prob_lens: Tensor, n_best: int = 1) -> list[Result]:
@@ -73,11 +76,15 @@ class BeamDecoder:
 
     def _decode(self, log_probs: Tensor, n_best: int) -> Result:
         texts, scores = self._search.readings(log_probs.numpy())
+        if self._rescorer:
+            scores = scores + np.array(self._rescorer(texts))
+            order = np.argsort(-scores, kind="stable")
+            texts, scores = [texts[i] for i in order], scores[order]
         posteriors = np.exp((scores - scores.max()) / self._temperature)
         sure = _word_posteriors([text.split(" ") for text in texts], posteriors / posteriors.sum())
         timed = self._times(log_probs, texts[0])
         words = tuple(replace(word, confidence=float(p)) for word, p in zip(timed, sure, strict=True))
-        listed = tuple(zip(texts[:n_best], map(float, scores[:n_best]), strict=True))
+        listed = tuple(map(Candidate, texts[:n_best], map(float, scores[:n_best])))
         return Result(texts[0], float(scores[0]), words, listed)
 
     def _times(self, log_probs: Tensor, text: str) -> tuple[TimedWord, ...]:

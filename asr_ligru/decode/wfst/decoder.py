@@ -17,8 +17,9 @@ from torch import Tensor
 
 from asr_ligru.config import ranged
 from asr_ligru.decode.result import Result, TimedWord
+from asr_ligru.decode.result import Candidate, Rescorer, Result, TimedWord
 from asr_ligru.decode.wfst.graph import DecodingGraph
-from asr_ligru.decode.wfst.lattice import BestPath, Reading, best_path, readings
+from asr_ligru.decode.wfst.lattice import BestPath, Reading, best_path, labels_of, readings
 from asr_ligru.decode.wfst.libraries import kaldi_decoder
 
 _COMPARED = 100  # readings that confidences are taken from
@@ -56,6 +57,7 @@ class WfstDecoder:
         options: how.
         log_priors: (P,) natural log, taken from the scores of frames; of a hybrid model's states.
         temperature: what scores are divided by for confidences, > 0.
+        rescorer: what adds to the scores of the 100 likeliest readings; None for nothing.
 
     Attributes:
         partial: utterances so far for which the beam or the audio ended inside a word or sentence; their results are
@@ -68,10 +70,12 @@ class WfstDecoder:
         options: SearchOptions | None = None,
         log_priors: Tensor | None = None,
         temperature: float = 1.0,
+        rescorer: Rescorer | None = None,
     ) -> None:
         self.partial = 0
         self._graph = graph
         self._temperature = temperature
+        self._rescorer = rescorer
         self._options = options or SearchOptions()
         priors = np.zeros(graph.num_scores) if log_priors is None else log_priors.numpy()
         weighed = graph.first * self._options.word_score - self._options.acoustic_scale * priors[graph.columns]
@@ -101,14 +105,19 @@ class WfstDecoder:
         search = self._search
         if not len(scores) or not search.decode(kaldi_decoder().DecodableCtc(weighed.astype(np.float32))):
             self.partial += 1
-            return Result("", 0.0, (), (("", 0.0),), complete=False)
+            return Result("", 0.0, (), (Candidate("", 0.0),), complete=False)
         complete = search.final_relative_cost() < math.inf
         self.partial += not complete
         best = best_path(search.get_best_path()[1])
-        others = readings(search.get_raw_lattice()[1], max(n_best, _COMPARED))
-        return self._result(
-            best, [best.reading, *(r for r in others if r.words != best.reading.words)], n_best, complete
-        )
+        lattice = search.get_raw_lattice()[1]
+        others = readings(lattice, max(n_best, _COMPARED))
+        found = [best.reading, *(r for r in others if r.words != best.reading.words)]
+        if self._rescorer:
+            added = self._rescorer([self._text(reading) for reading in found])
+            found = sorted(map(_plus, found, added), key=lambda reading: -reading.score)
+            labels = best.labels if found[0].words == best.reading.words else labels_of(lattice, found[0].words)
+            best = BestPath(labels, found[0])
+        return self._result(best, found, n_best, complete)
 
     def _result(self, best: BestPath, found: Sequence[Reading], n_best: int, complete: bool) -> Result:
         words = tuple(
@@ -118,8 +127,8 @@ class WfstDecoder:
             )
         )
         text = " ".join(word.text for word in words)
-        others = [(self._text(reading), reading.score) for reading in found[1:n_best]]
-        return Result(text, best.reading.score, words, ((text, best.reading.score), *others), complete)
+        others = [Candidate(self._text(reading), reading.score) for reading in found[1:n_best]]
+        return Result(text, best.reading.score, words, (Candidate(text, best.reading.score), *others), complete)
 
     def _text(self, reading: Reading) -> str:
         return " ".join(self._graph.words[number - 1] for number in reading.words)
@@ -136,6 +145,11 @@ class WfstDecoder:
 
 
 def confidences(found: Sequence[Reading], temperature: float = 1.0) -> list[float]:
+def _plus(reading: Reading, added: float) -> Reading:
+    return Reading(reading.words, reading.score + added)
+
+
+def confidences(found: Sequence[Reading]) -> list[float]:
     """Return how probable each word of the first reading is: the posterior of the readings that have it there too."""
     words = found[0].words
     shares = [math.exp((reading.score - found[0].score) / temperature) for reading in found]

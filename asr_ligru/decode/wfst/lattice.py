@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from asr_ligru.decode.wfst.fst import DELTA, Fst
+from asr_ligru.decode.wfst.fst import DELTA, Fst, compose
 from asr_ligru.decode.wfst.libraries import kaldifst
 
 _MAX_STATES = 2000  # of a lattice of words; beyond it readings are looked for in the lattice of states
@@ -68,6 +69,17 @@ def readings(lattice: Any, count: int) -> list[Reading]:
     return _shortest(fst, count)
 
 
+def labels_of(lattice: Any, words: Sequence[int]) -> tuple[int, ...]:
+    """Return the label of each frame on the best path with these words; a lattice of kaldifst must have one."""
+    steps = np.arange(len(words))
+    end = np.append(np.full(len(words), np.inf), 0.0).astype(np.float32)
+    wanted = Fst.of_columns([steps, steps + 1, np.array(words), np.array(words), np.zeros(len(words))], end)
+    library = kaldifst()
+    path = library.shortest_path(compose(_transducer(lattice).vector(), wanted.vector()), 1)
+    _, labels, _, _ = library.get_linear_symbol_sequence(path)
+    return tuple(labels)
+
+
 def _shortest(fst: Any, count: int) -> list[Reading]:
     library = kaldifst()
     paths = library.convert_nbest_to_vector(library.shortest_path(fst, count))
@@ -77,6 +89,12 @@ def _shortest(fst: Any, count: int) -> list[Reading]:
 
 def _words_only(lattice: Any) -> Fst:
     """Return the lattice as an acceptor of words, costs summed."""
+    fst = _transducer(lattice)
+    return fst.reading(fst.olabels)
+
+
+def _transducer(lattice: Any) -> Fst:
+    """Return the lattice from labels to words, costs summed."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lattice"
         lattice.write(str(path))
@@ -91,6 +109,6 @@ def _words_only(lattice: Any) -> Fst:
         arcs.append(np.frombuffer(raw, _ARC, finals["arcs"][state], place))
         place += arcs[-1].nbytes
     joined = np.concatenate(arcs)
-    words = joined["olabel"]
-    columns = [np.repeat(np.arange(num_states), finals["arcs"]), joined["target"], words, words]
+    sources = np.repeat(np.arange(num_states), finals["arcs"])
+    columns = [sources, joined["target"], joined["ilabel"], joined["olabel"]]
     return Fst.of_columns([*columns, joined["graph"] + joined["acoustic"]], finals["graph"] + finals["acoustic"], start)

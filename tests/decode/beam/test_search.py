@@ -6,6 +6,7 @@ import itertools
 import math
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from asr_ligru.decode.beam.scorer import Ngram
 from asr_ligru.decode.beam.search import BeamDecoder
 from asr_ligru.decode.beam.settings import BeamSettings
 from asr_ligru.decode.greedy import GreedyDecoder
+from asr_ligru.decode.result import Rescorer
 from asr_ligru.errors import ConfigError, EnvironmentError_
 from asr_ligru.text.kneser_ney import estimate
 from asr_ligru.text.lexicon import Lexicon
@@ -47,7 +49,11 @@ def collapse(path: tuple[int, ...]) -> list[int]:
 
 
 def best_by_hand(
-    log_probs: Tensor, tokenizer: Tokenizer, model: NgramModel, weights: BeamSettings
+    log_probs: Tensor,
+    tokenizer: Tokenizer,
+    model: NgramModel,
+    weights: BeamSettings,
+    added: Rescorer = lambda texts: [0.0 for _ in texts],
 ) -> tuple[str, float]:
     """Return the best text and its score, from every path there is."""
     spelled = speller(model.units, tokenizer)
@@ -62,7 +68,7 @@ def best_by_hand(
         lm = sum(model.log10_probs(spell(words, spelled))) * math.log(10)
         unknown = sum(any(unit not in model for unit in spelled(word)) for word in words)
         own = weights.word_bonus * len(words) - weights.unknown_penalty * unknown
-        return float(np.logaddexp.reduce(paths[text])) + weights.lm_weight * lm + own
+        return float(np.logaddexp.reduce(paths[text])) + weights.lm_weight * lm + own + added([text])[0]
 
     best = max(paths, key=total)
     return best, total(best)
@@ -80,6 +86,28 @@ def test_search_wide_beam_equals_the_best_of_all_paths(kind: str, units: str) ->
         text, score = best_by_hand(log_probs, tokenizer, model, WIDE)
         assert got.text == text
         assert got.score == pytest.approx(score, abs=1e-4)  # KenLM has float32
+
+
+def test_search_rescored_equals_the_best_of_all_paths_with_what_was_added() -> None:
+    tokenizer, model = TOKENIZERS["char"], language_model("word", TOKENIZERS["char"])
+
+    def added(texts: Sequence[str]) -> list[float]:
+        return [3.0 * text.count("b") - 2.0 * text.count("a") for text in texts]
+
+    ngram = Ngram(model, speller("word"))
+    decoder, plain = BeamDecoder(tokenizer, WIDE, ngram, rescorer=added), BeamDecoder(tokenizer, WIDE, ngram)
+    draw = torch.Generator().manual_seed(1)
+    changed = 0
+    for frames in (1, 2, 4, 5, 5, 5):
+        log_probs = (2 * torch.randn(frames, tokenizer.vocab_size, generator=draw)).log_softmax(-1)
+        (got,) = decoder(log_probs[None], torch.tensor([frames]), 3)
+        text, score = best_by_hand(log_probs, tokenizer, model, WIDE, added)
+        assert got.text == text == " ".join(word.text for word in got.words)
+        assert got.score == pytest.approx(score, abs=1e-4)
+        assert [c.score for c in got.n_best] == sorted((c.score for c in got.n_best), reverse=True)
+        assert got.n_best[0] == (got.text, got.score)
+        changed += plain(log_probs[None], torch.tensor([frames]))[0].text != text
+    assert changed > 2
 
 
 def test_search_words_as_tokens_are_scored_one_by_one() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -98,6 +99,26 @@ def test_decoder_hmm_case_equals_every_sentence_aligned(seed: int) -> None:
     scores = random_scores(seed, rng.randint(2, 1 + 2 * states), tree.num_pdfs)
     expected = hmm_best(scale * scores, spelled, tree, transitions, model)
     check_equal(WfstDecoder(graph, SearchOptions(scale, bonus, **EXHAUSTIVE)), scores, weighed(expected, bonus))
+
+
+def of_text(texts: Sequence[str]) -> list[float]:
+    """Return scores that change the order of readings."""
+    return [3.0 * text.count("W") - 2.0 * len(text.split(" ")) for text in texts]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_decoder_rescored_equals_every_sentence_with_what_was_added(seed: int) -> None:
+    rng = random.Random(seed)
+    spelled = spellings(rng, WORDS[:3], range(1, 4), 2)
+    tree, transitions = random_tree(rng, PHONES, 1)
+    model = language_model(rng, [*spelled], 2)
+    scores = random_scores(seed, 4, tree.num_pdfs)
+    found = hmm_best(scores, spelled, tree, transitions, model)
+    added = of_text([" ".join(f.words) for f in found])
+    expected = [Found(f.words, f.score + more, f.spans) for f, more in zip(found, added, strict=True)]
+    graph = hmm_graph(tree, transitions, model, in_phones(spelled, 1))
+    decoder = WfstDecoder(graph, SearchOptions(**EXHAUSTIVE), rescorer=of_text)
+    check_equal(decoder, scores, sorted(expected, key=lambda f: -f.score))
 
 
 def weighed(found: list[Found], bonus: float) -> list[Found]:
