@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asr_ligru.decode.grids import Grid
+    from asr_ligru.decode.rescore import RescoreGrid
     from asr_ligru.models.load import LoadedModel
 
 _EPILOG = """
@@ -18,6 +19,7 @@ examples:
   asr-ligru decode exp/an4_ctc/ligru-fbank40-char-seed1 mine.wav \\
       --decode-config exp/an4_ctc/ligru-fbank40-char-seed1/tune/decode.json
   asr-ligru tune exp/an4_hybrid/ligru-fmllr-char-seed1 --lm exp/an4.arpa
+  asr-ligru tune exp/an4_hybrid/ligru-fmllr-char-seed1 --lm exp/an4.arpa --rescore exp/an4_lm
   asr-ligru tune exp/an4_ctc/ligru-fbank40-char-seed* --lm exp/an4.arpa -o exp/tuned
 
 Every combination is tried on the outputs of one pass of the network. Written are
@@ -52,6 +54,9 @@ def add_to(verbs: Any) -> None:
     add("--acoustic-scales", type=_numbers, metavar="X,...", help="wfst: weights of the frames' scores")
     add("--word-scores", type=_numbers, metavar="X,...", help="wfst: what each word adds")
     add("--lexicon", type=Path, metavar="FILE", help="wfst: words and their spelling")
+    add("--rescore", type=Path, nargs="+", metavar="LM", help="neural language models that score readings again")
+    add("--rescore-weights", type=_numbers, metavar="X,...", help="what they count for")
+    add("--rescore-bonuses", type=_numbers, metavar="X,...", help="what each word adds then")
     add("--threads", type=int, default=1, metavar="N", help="CPU threads (%(default)s)")
     add("-q", "--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
@@ -82,10 +87,11 @@ def run(options: argparse.Namespace) -> int:
     if options.others:
         models = [combine([*models, *(load_model(path) for path in options.others)])]
     grid = _grid(options, models[0])
+    rescoring = _rescoring(options)
     utterances = development_set(models[0], options.split, options.corpus)
     steps = len(models) * len(utterances) + len(grid.lms) * len(grid.settings(models[0]))
     with ProgressBar("tune", steps, enabled=not options.quiet, leave=False) as bar:
-        trials = tune(models, utterances, grid, tick=bar.tick)
+        trials = tune(models, utterances, grid, rescoring, tick=bar.tick)
     print(render_trials(trials[:5]))
     write_trials(folder, trials, options.split)
     model_name, file = printable(str(options.models[0])), printable(str(folder / SETTINGS))
@@ -135,6 +141,21 @@ def _wfst_grid(options: argparse.Namespace) -> Grid:
     from asr_ligru.decode.grids import WfstGrid
 
     return WfstGrid(tuple(options.lm or [None]), **_given(options, _OF_WFST))
+
+
+def _rescoring(options: argparse.Namespace) -> RescoreGrid | None:
+    from asr_ligru.decode.rescore import RescoreGrid
+    from asr_ligru.errors import ConfigError
+
+    given = {name: getattr(options, f"rescore_{name}") for name in ("weights", "bonuses")}
+    given = {name: values for name, values in given.items() if values is not None}
+    if not options.rescore:
+        if given:
+            raise ConfigError("weights of rescoring without a model that scores", fix="--rescore LM")
+        return None
+    grid = RescoreGrid(tuple(options.rescore), **given)
+    grid.choices()  # names what is out of range
+    return grid
 
 
 def _given(options: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:

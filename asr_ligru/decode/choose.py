@@ -9,7 +9,8 @@ from pathlib import Path
 from asr_ligru.config import build
 from asr_ligru.decode.beam.settings import BeamSettings
 from asr_ligru.decode.greedy import GreedyDecoder
-from asr_ligru.decode.result import Decoder
+from asr_ligru.decode.rescore import LmRescorer, RescoreSettings, load_rescorer
+from asr_ligru.decode.result import Decoder, Rescorer
 from asr_ligru.decode.settings import SettingsFile, read_settings
 from asr_ligru.decode.wfst.decoder import SearchOptions as GraphOptions
 from asr_ligru.decode.wfst.make import make_wfst_decoder, usual_options
@@ -33,6 +34,9 @@ class Knowledge:
         hot_words: words to favour.
         acoustic_scale: in place of that of the settings or the model.
         word_score: the same.
+        rescore: a neural language model that scores the readings of beam or wfst again.
+        rescore_weight: in place of that of the settings.
+        rescore_bonus: the same.
     """
 
     lm: Path | None = None
@@ -41,6 +45,9 @@ class Knowledge:
     hot_words: tuple[str, ...] = ()
     acoustic_scale: float | None = None
     word_score: float | None = None
+    rescore: Path | None = None
+    rescore_weight: float | None = None
+    rescore_bonus: float | None = None
 
     @property
     def weights(self) -> dict[str, float]:
@@ -49,9 +56,16 @@ class Knowledge:
         Raises:
             ConfigError: one is out of range.
         """
-        named = {"acoustic_scale": self.acoustic_scale, "word_score": self.word_score}
-        given = {name: value for name, value in named.items() if value is not None}
-        build(GraphOptions, given)
+        return self._given(GraphOptions, "acoustic_scale", "word_score")
+
+    @property
+    def rescore_weights(self) -> dict[str, float]:
+        """Return what is named one by one of what a neural language model counts for; errors as for ``weights``."""
+        return self._given(RescoreSettings, "rescore_weight", "rescore_bonus")
+
+    def _given(self, cls: type[GraphOptions | RescoreSettings], *names: str) -> dict[str, float]:
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        build(cls, given)
         return given
 
 
@@ -75,7 +89,7 @@ def _words(model: LoadedModel, knowledge: Knowledge) -> Decoder:
     if hmm is None:
         raise ConfigError("--decoder words is for hybrid models", fix="--decoder greedy, beam or wfst")
     if knowledge != Knowledge(knowledge.lm, acoustic_scale=knowledge.acoustic_scale, word_score=knowledge.word_score):
-        what = "--decoder words has the lexicon of the model, and takes no file of weights"
+        what = "--decoder words has the lexicon of the model, takes no file of weights and rescores nothing"
         raise ConfigError(what, fix="--decoder wfst, or --acoustic-scale and --word-score")
     if knowledge.lm is not None:
         hmm = hmm.with_lm(read_arpa(knowledge.lm))
@@ -93,7 +107,8 @@ def _beam(model: LoadedModel, knowledge: Knowledge) -> Decoder:
         raise ConfigError(what, fix="--decoder wfst")
     file = _file(knowledge, "beam", SettingsFile(BeamSettings()))
     assert isinstance(file.settings, BeamSettings)
-    return make_beam_decoder(model, knowledge.lm or file.lm, file.settings, knowledge.hot_words)
+    rescorer = _rescorer(model, knowledge, file)
+    return make_beam_decoder(model, knowledge.lm or file.lm, file.settings, knowledge.hot_words, rescorer)
 
 
 @DECODERS.register("wfst")
@@ -103,7 +118,20 @@ def _wfst(model: LoadedModel, knowledge: Knowledge) -> Decoder:
     file = _file(knowledge, "wfst", SettingsFile(usual_options(model)))
     assert isinstance(file.settings, GraphOptions)
     options = replace(file.settings, **knowledge.weights)
-    return make_wfst_decoder(model, knowledge.lm or file.lm, knowledge.lexicon or file.lexicon, options)
+    lm, lexicon = knowledge.lm or file.lm, knowledge.lexicon or file.lexicon
+    return make_wfst_decoder(model, lm, lexicon, options, rescorer=_rescorer(model, knowledge, file))
+
+
+def _rescorer(model: LoadedModel, knowledge: Knowledge, file: SettingsFile) -> Rescorer | None:
+    """Return what scores readings again as the user and the file of weights say, the user first."""
+    given, kept = knowledge.rescore_weights, file.rescore
+    path = knowledge.rescore or (kept.lm if kept else None)
+    if path is None:
+        if given:
+            raise ConfigError("weights of rescoring without a model that scores", fix="--rescore LM")
+        return None
+    settings = replace(kept.settings if kept else RescoreSettings(), **given)
+    return LmRescorer(load_rescorer(path, model), settings)
 
 
 def _file(knowledge: Knowledge, decoder: str, usual: SettingsFile) -> SettingsFile:
@@ -123,7 +151,7 @@ def make_decoder(model: LoadedModel, name: str | None = None, knowledge: Knowled
     Args:
         model: whose output it reads.
         name: an entry of ``DECODERS``; None for that of the settings, else wfst where the model was configured so,
-            words of a hybrid model, and greedy.
+            words of a hybrid model, and greedy; with rescoring wfst of a hybrid model, and beam.
         knowledge: a language model, a lexicon, weights.
 
     Raises:
@@ -134,4 +162,6 @@ def make_decoder(model: LoadedModel, name: str | None = None, knowledge: Knowled
     if name is None and known.settings:
         name = read_settings(known.settings).decoder
     usual = "wfst" if model.config.decode.name == "wfst" else "words" if model.hmm else "greedy"
+    if known.rescore:
+        usual = "wfst" if usual == "wfst" or model.hmm else "beam"
     return DECODERS[name or usual](model, known)

@@ -38,6 +38,7 @@ class Candidate(NamedTuple):
     score: float
 
 
+MOST_RESCORED = 100  # readings of an utterance that are scored again, the likeliest
 Rescorer = Callable[[Sequence[str]], Sequence[float]]  # from an utterance's readings to what their scores gain
 
 

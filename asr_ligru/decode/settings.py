@@ -9,8 +9,10 @@ from typing import Any
 
 from asr_ligru.config import as_dict, build
 from asr_ligru.decode.beam.settings import BeamSettings
+from asr_ligru.decode.rescore import RescoreSettings, Rescoring
 from asr_ligru.decode.wfst.decoder import SearchOptions
 from asr_ligru.errors import DataError
+from asr_ligru.lm.model import SEAL, lm_folder
 from asr_ligru.safety import atomic_write, json_text, printable, read_json, sha256_file
 
 FORMAT = 1
@@ -64,12 +66,14 @@ class SettingsFile:
         lm: the ARPA file they belong to; None for none, or the model's own.
         lexicon: the words they belong to; None as for ``lm``.
         tuned: how they were found, JSON values.
+        rescore: what scores the readings again; None for nothing.
     """
 
     settings: Settings
     lm: Path | None = None
     lexicon: Path | None = None
     tuned: dict[str, Any] | None = None
+    rescore: Rescoring | None = None
 
     @property
     def decoder(self) -> str:
@@ -91,10 +95,18 @@ def write_settings(path: Path, file: SettingsFile) -> None:
     body: dict[str, Any] = {"format": FORMAT, "decoder": file.decoder, "settings": as_dict(file.settings)}
     for key, named in (("lm", file.lm), ("lexicon", file.lexicon)):
         if named is not None:
-            where, folder = named.resolve(), path.parent.resolve()
-            name = where.relative_to(folder) if where.is_relative_to(folder) else where
-            body[key] = {"path": str(name), "sha256": sha256_file(where)}
+            body[key] = _entry(path, named)
+    if file.rescore is not None:
+        seal = lm_folder(file.rescore.lm) / SEAL
+        body["rescore"] = {**_entry(path, seal), "settings": as_dict(file.rescore.settings)}
     atomic_write(path, json_text({**body, "tuned": file.tuned or {}}) + "\n")
+
+
+def _entry(path: Path, named: Path) -> dict[str, str]:
+    """Return what settings in ``path`` say of a file."""
+    where, folder = named.resolve(), path.parent.resolve()
+    name = where.relative_to(folder) if where.is_relative_to(folder) else where
+    return {"path": str(name), "sha256": sha256_file(where)}
 
 
 def read_settings(path: Path) -> SettingsFile:
@@ -113,7 +125,17 @@ def read_settings(path: Path) -> SettingsFile:
     lm, lexicon = (
         _named(path, body.get(key), what) for key, what in (("lm", "language model"), ("lexicon", "lexicon"))
     )
-    return SettingsFile(build(KINDS[body["decoder"]].settings, settings), lm, lexicon, tuned)
+    built = build(KINDS[body["decoder"]].settings, settings)
+    return SettingsFile(built, lm, lexicon, tuned, _rescoring(path, body.get("rescore")))
+
+
+def _rescoring(path: Path, entry: Any) -> Rescoring | None:
+    seal = _named(path, entry, "neural language model")
+    if seal is None:
+        return None
+    if not isinstance(entry.get("settings"), dict):
+        raise _bad(path, "damaged settings of a search: rescore")
+    return Rescoring(seal.parent, build(RescoreSettings, entry["settings"]))
 
 
 def _named(path: Path, entry: Any, what: str) -> Path | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_ligru.decode.rescore import AXES, LABELS, Rescoring
 from asr_ligru.decode.settings import KINDS, Kind, Settings, SettingsFile, name_of, write_settings
 from asr_ligru.safety import atomic_write, printable
 from asr_ligru.score.surface import draw_surfaces
@@ -25,12 +26,14 @@ class Trial:
         settings: the weights.
         scores: of the development set, for each model that it was tried with.
         lexicon: the words that could be recognised; None for all, or the model's own.
+        rescore: what scored the readings again; None for nothing.
     """
 
     lm: Path | None
     settings: Settings
     scores: tuple[Scores, ...]
     lexicon: Path | None = None
+    rescore: Rescoring | None = None
 
     @property
     def kind(self) -> Kind:
@@ -49,8 +52,15 @@ class Trial:
 
     @property
     def rank(self) -> tuple[float, ...]:
-        """What is smaller for the better one: word errors, character errors, and the weaker language model."""
-        return (self.words.errors, self.chars.errors, self.kind.distrust(self.settings))
+        """What is smaller for the better one: word errors, character errors, and the weaker language models."""
+        again = self.rescore.settings.rescore_weight if self.rescore else 0.0
+        return (self.words.errors, self.chars.errors, again, self.kind.distrust(self.settings))
+
+    @property
+    def point(self) -> tuple[float, float]:
+        """Where it is in a picture: the weights of the rescoring where there is one, else those of the search."""
+        weighed, axes = (self.rescore.settings, AXES) if self.rescore else (self.settings, self.kind.axes)
+        return (getattr(weighed, axes[0]), getattr(weighed, axes[1]))
 
     @property
     def wer(self) -> float:
@@ -66,7 +76,12 @@ class Trial:
         """Return the trial as a row of a table."""
         rates = (f"{self.wer:.2f}", f"{self.cer:.2f}", str(self.words.errors), str(self.words.ref))
         weights = (f"{getattr(self.settings, name):g}" for name in self.kind.shown)
-        return (*rates, *weights, printable(str(self.lm or OWN_LM)))
+        return (*rates, *weights, printable(str(self.lm or OWN_LM)), *self._rescore_cells())
+
+    def _rescore_cells(self) -> tuple[str, ...]:
+        if self.rescore is None:
+            return ()
+        return (*(f"{weight:g}" for weight in self.point), printable(str(self.rescore.lm)))
 
 
 def render_trials(trials: Sequence[Trial]) -> str:
@@ -92,15 +107,17 @@ def write_trials(folder: Path, trials: Sequence[Trial], split: str) -> None:
     best = trials[0]
     tuned = {"split": split, "wer": round(best.wer, 4), "cer": round(best.cer, 4), "trials": len(trials)}
     tuned |= {"models": len(best.scores)}
-    write_settings(folder / SETTINGS, SettingsFile(best.settings, best.lm, best.lexicon, tuned))
+    write_settings(folder / SETTINGS, SettingsFile(best.settings, best.lm, best.lexicon, tuned, best.rescore))
     surfaces: dict[str, dict[tuple[float, float], float]] = {}
     for trial in trials:
-        x, y = (getattr(trial.settings, axis) for axis in trial.kind.axes)
-        name = printable(trial.lm.name) if trial.lm else OWN_LM
-        surfaces.setdefault(name, {}).setdefault((x, y), trial.wer)  # of all others the best
-    atomic_write(folder / "surface.png", draw_surfaces(surfaces, *best.kind.labels))
+        lm = trial.rescore.lm if trial.rescore else trial.lm
+        name = printable(lm.name) if lm else OWN_LM
+        surfaces.setdefault(name, {}).setdefault(trial.point, trial.wer)  # of all others the best
+    labels = LABELS if best.rescore else best.kind.labels
+    atomic_write(folder / "surface.png", draw_surfaces(surfaces, *labels))
 
 
 def _table(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
     """Return the head and a row for each trial."""
-    return [(*_RATES, *trials[0].kind.shown, "lm"), *(trial.cells() for trial in trials)]
+    again = (*AXES, "rescore") if trials[0].rescore else ()
+    return [(*_RATES, *trials[0].kind.shown, "lm", *again), *(trial.cells() for trial in trials)]

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from asr_ligru.data.manifest import read_manifest
 from asr_ligru.decode.grids import Grid
-from asr_ligru.decode.result import Decoder, Result
+from asr_ligru.decode.rescore import RescoreGrid, Rescoring, added, load_rescorer
+from asr_ligru.decode.result import MOST_RESCORED, Candidate, Decoder, Result
 from asr_ligru.decode.run import decode_utterances
 from asr_ligru.decode.trials import Trial
 from asr_ligru.errors import ConfigError, DataError
+from asr_ligru.lm.model import NeuralLm
 from asr_ligru.models.load import LoadedModel
 from asr_ligru.safety import printable
 from asr_ligru.score.wer import Scores, score
@@ -54,6 +56,7 @@ def tune(
     models: Sequence[LoadedModel],
     utterances: Sequence[Utterance],
     grid: Grid,
+    rescoring: RescoreGrid | None = None,
     *,
     tick: Callable[[], object] = lambda: None,
 ) -> list[Trial]:
@@ -63,6 +66,7 @@ def tune(
         models: one, or several that shall have the same weights: their errors are added up.
         utterances: the development set.
         grid: what is tried.
+        rescoring: what is tried in scoring the readings of each search again; None for nothing.
         tick: called after each utterance that a network has read, and after each combination.
 
     Returns:
@@ -75,10 +79,12 @@ def tune(
     """
     searches = {(lm, number): grid.searches(model, lm) for lm in grid.lms for number, model in enumerate(models)}
     tasks = [_Task.of(model, utterances, tick) for model in models]
+    choosers = _choosers(rescoring, models[0])
     trials = []
     for lm, settings in itertools.product(grid.lms, grid.settings(models[0])):
-        scores = tuple(task.score(searches[lm, number](settings)) for number, task in enumerate(tasks))
-        trials.append(Trial(lm, settings, scores, grid.lexicon))
+        scores = [task.scores(searches[lm, number](settings), choosers) for number, task in enumerate(tasks)]
+        tried = zip(choosers, zip(*scores, strict=True), strict=True)
+        trials += [Trial(lm, settings, of_models, grid.lexicon, chooser.rescoring) for chooser, of_models in tried]
         tick()
     return sorted(trials, key=lambda trial: trial.rank)
 
@@ -97,9 +103,62 @@ class _Task:
         refs = {u.utt_id: u.text for u in utterances if u.utt_id in outputs}
         return cls(outputs, refs, model.config.corpus.normalize)
 
-    def score(self, decoder: Decoder) -> Scores:
-        hyps = {utt_id: decoder(row[None], torch.tensor([len(row)]))[0].text for utt_id, row in self.outputs.items()}
-        return score(self.refs, hyps, profile=self.profile)
+    def scores(self, decoder: Decoder, choosers: Sequence[_Chooser]) -> list[Scores]:
+        """Search once, and return how well each chooser does with the readings found."""
+        n_best = max(chooser.n_best for chooser in choosers)
+        found = {
+            utt_id: decoder(row[None], torch.tensor([len(row)]), n_best)[0].n_best
+            for utt_id, row in self.outputs.items()
+        }
+        return [
+            score(self.refs, {utt_id: chooser(listed) for utt_id, listed in found.items()}, profile=self.profile)
+            for chooser in choosers
+        ]
+
+
+class _Chooser:
+    """Takes the first reading."""
+
+    rescoring: Rescoring | None = None
+    n_best = 1
+
+    def __call__(self, readings: Sequence[Candidate]) -> str:
+        return readings[0].text
+
+
+class _Rescorer(_Chooser):
+    """Takes the best reading after rescoring."""
+
+    n_best = MOST_RESCORED
+
+    def __init__(self, known: _Known, rescoring: Rescoring) -> None:
+        self._known, self.rescoring, self._settings = known, rescoring, rescoring.settings
+
+    def __call__(self, readings: Sequence[Candidate]) -> str:
+        texts = [reading.text for reading in readings]
+        gained = added(texts, self._known.log_probs(texts), self._settings)
+        best = max(zip(readings, gained, strict=True), key=lambda pair: pair[0].score + pair[1])
+        return best[0].text
+
+
+class _Known:
+    """The log probabilities of a language model, each text asked for once."""
+
+    def __init__(self, lm: NeuralLm) -> None:
+        self._lm = lm
+        self._found: dict[str, float] = {}
+
+    def log_probs(self, texts: Sequence[str]) -> list[float]:
+        new = [text for text in texts if text not in self._found]
+        self._found.update(zip(new, self._lm.log_probs(new), strict=True))
+        return [self._found[text] for text in texts]
+
+
+def _choosers(rescoring: RescoreGrid | None, model: LoadedModel) -> list[_Chooser]:
+    if rescoring is None:
+        return [_Chooser()]
+    known = {lm: _Known(load_rescorer(lm, model)) for lm in rescoring.lms}
+    return [_Rescorer(known[choice.lm], choice) for choice in rescoring.choices()]
 
 
 def _network_outputs(

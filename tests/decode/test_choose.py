@@ -10,9 +10,11 @@ import pytest
 from asr_ligru.decode.choose import Knowledge, make_decoder
 from asr_ligru.decode.greedy import GreedyDecoder
 from asr_ligru.decode.words import WordDecoder
-from asr_ligru.errors import ConfigError
+from asr_ligru.errors import ConfigError, DataError
+from asr_ligru.lm.model import write_lm
 from asr_ligru.models.load import LoadedModel, load_model
 from tests.hmm.hybrid_case import tiny_hmm
+from tests.lm.tiny_lm import tiny_lm
 from tests.tiny_model import write_model
 
 
@@ -42,3 +44,17 @@ def test_make_decoder_weights_named_one_by_one_are_checked(model: LoadedModel) -
         make_decoder(hybrid, "words", Knowledge(acoustic_scale=-1.0))
     with pytest.raises(ConfigError, match="uses no lexicon, acoustic scale"):
         make_decoder(model, "beam", Knowledge(word_score=1.0))
+
+
+def test_make_decoder_rescoring_that_cannot_be_is_refused(model: LoadedModel, tmp_path: Path) -> None:
+    write_lm(tmp_path / "lm", tiny_lm(), {})
+    with pytest.raises(ConfigError, match="greedy decoding uses no language model"):
+        make_decoder(model, "greedy", Knowledge(rescore=tmp_path / "lm"))
+    with pytest.raises(ConfigError, match="rescores nothing"):
+        make_decoder(replace(model, hmm=tiny_hmm()), "words", Knowledge(rescore=tmp_path / "lm"))
+    with pytest.raises(ConfigError, match="rescore_weight: expected a value from"):
+        make_decoder(model, "beam", Knowledge(rescore=tmp_path / "lm", rescore_weight=-1.0))
+    with pytest.raises(ConfigError, match="without a model that scores"):
+        make_decoder(model, "beam", Knowledge(rescore_bonus=1.0))
+    with pytest.raises(DataError, match="an acoustic model"):
+        make_decoder(model, knowledge=Knowledge(rescore=tmp_path / "model"))

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from asr_ligru.decode.beam.settings import BeamSettings
+from asr_ligru.decode.rescore import RescoreSettings, Rescoring
 from asr_ligru.decode.settings import SettingsFile, read_settings, write_settings
 from asr_ligru.decode.wfst.decoder import SearchOptions
 from asr_ligru.errors import ConfigError, DataError
+from asr_ligru.lm.model import write_lm
+from tests.lm.tiny_lm import tiny_lm
 
 
 @pytest.fixture
@@ -65,3 +68,13 @@ def test_settings_of_a_graph_search_keep_their_lexicon(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("go g\n", encoding="utf-8")
     with pytest.raises(DataError, match="the lexicon of these settings is not the one"):
         read_settings(tmp_path / "w.json")
+
+
+def test_settings_keep_the_neural_language_model_that_rescores(tmp_path: Path) -> None:
+    write_lm(tmp_path / "run" / "lm", tiny_lm(), {})
+    again = Rescoring(tmp_path / "run", RescoreSettings(0.25, -1.0))
+    write_settings(tmp_path / "r.json", SettingsFile(BeamSettings(), rescore=again))
+    assert read_settings(tmp_path / "r.json").rescore == Rescoring(tmp_path / "run" / "lm", again.settings)
+    write_lm(tmp_path / "run" / "lm", tiny_lm("gru"), {})
+    with pytest.raises(DataError, match="the neural language model of these settings is not the one"):
+        read_settings(tmp_path / "r.json")

@@ -9,15 +9,18 @@ import pytest
 
 from asr_ligru.data.manifest import read_manifest, write_manifest
 from asr_ligru.decode.choose import Knowledge, make_decoder
-from asr_ligru.decode.grids import BeamGrid, WfstGrid
+from asr_ligru.decode.grids import BeamGrid, Grid, WfstGrid
+from asr_ligru.decode.rescore import RescoreGrid
 from asr_ligru.decode.run import decode_utterances
 from asr_ligru.decode.settings import SettingsFile, read_settings, write_settings
 from asr_ligru.decode.trials import Trial, render_trials, write_trials
 from asr_ligru.decode.tune import development_set, tune
 from asr_ligru.errors import ConfigError, DataError
+from asr_ligru.lm.model import write_lm
 from asr_ligru.models.load import LoadedModel, load_model
 from asr_ligru.text.arpa import write_arpa
 from asr_ligru.text.kneser_ney import estimate
+from tests.lm.tiny_lm import tiny_lm
 from tests.tiny_corpus import write_corpus
 from tests.tiny_model import write_model
 
@@ -82,6 +85,33 @@ def test_tune_graph_search_is_as_good_as_decoding_with_it(
     given = Knowledge(settings=corpus / "wfst.json", acoustic_scale=0.01, word_score=50.0)
     hyps, _ = decode_utterances(model, utterances, decoder=make_decoder(model, knowledge=given))
     assert sum(len(hyp.text.split()) for hyp in hyps) > best.words.ref
+
+
+@pytest.mark.parametrize("decoder", ["beam", "wfst"])
+def test_tune_rescoring_is_as_good_as_decoding_with_it(
+    model: LoadedModel, corpus: Path, trials: list[Trial], monkeypatch: pytest.MonkeyPatch, decoder: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(corpus / "cache"))
+    grid: Grid = BeamGrid((corpus / "x.arpa",), lm_weights=(0.5,), word_bonuses=(3.0,))
+    if decoder == "wfst":
+        pytest.importorskip("kaldi_decoder", reason="kaldi-decoder is not installed: pip install asr-ligru[wfst]")
+        grid = WfstGrid((corpus / "x.arpa",), acoustic_scales=(0.05,), word_scores=(0.0,))
+    write_lm(corpus / "lm", tiny_lm(), {})
+    utterances = read_manifest(corpus / "dev.jsonl")
+    tried = tune([model], utterances, grid, RescoreGrid((corpus / "lm",), (0.0, 1.0), (0.0, 40.0)))
+    texts = {}
+    for trial in tried:
+        assert trial.rescore is not None
+        write_settings(corpus / "again.json", SettingsFile(trial.settings, trial.lm, rescore=trial.rescore))
+        heard = make_decoder(model, knowledge=Knowledge(settings=corpus / "again.json"))
+        hyps, _ = decode_utterances(model, utterances, decoder=heard)
+        texts[trial.point] = [hyp.text for hyp in hyps]
+        assert texts[trial.point] == [u.hyp for u in trial.scores[0].utterances]
+    (plain,) = tune([model], utterances, grid)
+    assert texts[0.0, 0.0] == [u.hyp for u in plain.scores[0].utterances]
+    assert len({tuple(found) for found in texts.values()}) > 1
+    assert [trial.rank for trial in tried] == sorted(trial.rank for trial in tried)
+    assert render_trials(tried).splitlines()[0].split()[-3:] == ["rescore_weight", "rescore_bonus", "rescore"]
 
 
 def test_render_trials_has_a_line_for_each(trials: list[Trial]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from asr_ligru.decode.beam.scorer import Ngram
 from asr_ligru.decode.beam.search import BeamDecoder
 from asr_ligru.decode.beam.settings import BeamSettings
+from asr_ligru.decode.result import Rescorer
 from asr_ligru.errors import ConfigError
 from asr_ligru.models.load import LoadedModel
 from asr_ligru.safety import printable
@@ -18,7 +19,11 @@ from asr_ligru.text.units import Tokenizer
 
 
 def make_beam_decoder(
-    model: LoadedModel, lm: Path | None = None, settings: BeamSettings | None = None, hot_words: Sequence[str] = ()
+    model: LoadedModel,
+    lm: Path | None = None,
+    settings: BeamSettings | None = None,
+    hot_words: Sequence[str] = (),
+    rescorer: Rescorer | None = None,
 ) -> BeamDecoder:
     """Return a beam decoder.
 
@@ -27,6 +32,7 @@ def make_beam_decoder(
         lm: an ARPA file; None for none.
         settings: the weights.
         hot_words: words to favour, in any spelling that the corpus's profile makes the model's own.
+        rescorer: what adds to the scores of the readings found; None for nothing.
 
     Raises:
         ConfigError: the model cannot be searched so, or the language model or a hot word is not in its spelling.
@@ -39,7 +45,7 @@ def make_beam_decoder(
     for word in hot:
         if unknown := model.tokenizer.unknown_in(word):
             raise ConfigError(f"the model cannot spell the hot word '{printable(word)}': it has no {unknown[0]!r}")
-    return BeamDecoder(model.tokenizer, settings or BeamSettings(), ngram, hot, model.temperature)
+    return BeamDecoder(model.tokenizer, settings or BeamSettings(), ngram, hot, model.temperature, rescorer)
 
 
 def check_searchable(model: LoadedModel) -> None:

@@ -17,7 +17,7 @@ from asr_ligru.decode.align import align_tokens
 from asr_ligru.decode.beam.scorer import Ngram, WordScorer
 from asr_ligru.decode.beam.settings import BeamSettings
 from asr_ligru.decode.greedy import BestPath, timed_words
-from asr_ligru.decode.result import Candidate, Rescorer, Result, TimedWord
+from asr_ligru.decode.result import MOST_RESCORED, Candidate, Rescorer, Result, TimedWord
 from asr_ligru.errors import ConfigError
 from asr_ligru.text.sentences import WORD_START
 from asr_ligru.text.units import UNK, Tokenizer
@@ -77,7 +77,8 @@ class BeamDecoder:
     def _decode(self, log_probs: Tensor, n_best: int) -> Result:
         texts, scores = self._search.readings(log_probs.numpy())
         if self._rescorer:
-            scores = scores + np.array(self._rescorer(texts))
+            texts = texts[:MOST_RESCORED]
+            scores = scores[:MOST_RESCORED] + np.array(self._rescorer(texts))
             order = np.argsort(-scores, kind="stable")
             texts, scores = [texts[i] for i in order], scores[order]
         posteriors = np.exp((scores - scores.max()) / self._temperature)

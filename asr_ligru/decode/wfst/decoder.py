@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asr_ligru.config import ranged
-from asr_ligru.decode.result import Result, TimedWord
-from asr_ligru.decode.result import Candidate, Rescorer, Result, TimedWord
+from asr_ligru.decode.result import MOST_RESCORED, Candidate, Rescorer, Result, TimedWord
 from asr_ligru.decode.wfst.graph import DecodingGraph
 from asr_ligru.decode.wfst.lattice import BestPath, Reading, best_path, labels_of, readings
 from asr_ligru.decode.wfst.libraries import kaldi_decoder
@@ -113,6 +112,7 @@ class WfstDecoder:
         others = readings(lattice, max(n_best, _COMPARED))
         found = [best.reading, *(r for r in others if r.words != best.reading.words)]
         if self._rescorer:
+            found = found[:MOST_RESCORED]
             added = self._rescorer([self._text(reading) for reading in found])
             found = sorted(map(_plus, found, added), key=lambda reading: -reading.score)
             labels = best.labels if found[0].words == best.reading.words else labels_of(lattice, found[0].words)
@@ -144,12 +144,11 @@ class WfstDecoder:
         return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
-def confidences(found: Sequence[Reading], temperature: float = 1.0) -> list[float]:
 def _plus(reading: Reading, added: float) -> Reading:
     return Reading(reading.words, reading.score + added)
 
 
-def confidences(found: Sequence[Reading]) -> list[float]:
+def confidences(found: Sequence[Reading], temperature: float = 1.0) -> list[float]:
     """Return how probable each word of the first reading is: the posterior of the readings that have it there too."""
     words = found[0].words
     shares = [math.exp((reading.score - found[0].score) / temperature) for reading in found]

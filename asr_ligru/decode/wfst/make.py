@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from asr_ligru.decode.result import Rescorer
 from asr_ligru.decode.wfst.build import ctc_graph, hmm_graph
 from asr_ligru.decode.wfst.cache import cached_graph, default_cache, graph_key
 from asr_ligru.decode.wfst.decoder import SearchOptions, WfstDecoder
@@ -29,6 +30,7 @@ def make_wfst_decoder(
     lexicon: Path | None = None,
     options: SearchOptions | None = None,
     cache: Path | None = None,
+    rescorer: Rescorer | None = None,
 ) -> WfstDecoder:
     """Return a decoder that searches a graph of lexicon and language model.
 
@@ -39,6 +41,7 @@ def make_wfst_decoder(
             model's own, or all words of the language model that the tokenizer can spell.
         options: what is weighed; by default as the model is configured.
         cache: where graphs are kept; by default ``default_cache()``.
+        rescorer: what adds to the scores of the readings found; None for nothing.
 
     Raises:
         ConfigError: no language model for a CTC model.
@@ -47,7 +50,7 @@ def make_wfst_decoder(
     """
     graph = make_graph(model, lm, lexicon, cache)
     priors = model.hmm.states.log_priors if model.hmm else None
-    return WfstDecoder(graph, options or usual_options(model), priors, model.temperature)
+    return WfstDecoder(graph, options or usual_options(model), priors, model.temperature, rescorer)
 
 
 def usual_options(model: LoadedModel) -> SearchOptions:
