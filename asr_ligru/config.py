@@ -159,10 +159,16 @@ class CorpusConfig:
     dev: str = "dev"
     test: str = "test"
     normalize: str = "none"  # a text profile
+    score_as: str = ""  # the text profile that errors are counted under; empty: normalize
     resample: bool = False  # allow audio of another sample rate
     channel: str = choice("error", "mix", "0", "1")
     max_seconds: float = ranged(40.0, 0.01)  # longer utterances are kept out of training, counted
     max_bad_rate: float = ranged(0.001, 0.0, 1.0)  # of unreadable utterances, above it training ends
+
+    @property
+    def scoring(self) -> str:
+        """The text profile that errors are counted under."""
+        return self.score_as or self.normalize
 
 
 @dataclass(frozen=True)

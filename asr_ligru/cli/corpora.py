@@ -7,15 +7,29 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from asr_ligru import resources
+
 
 def add_to(verbs: Any) -> None:
     """Add the verbs."""
-    prepare = verbs.add_parser("prepare", help="make manifests of a corpus")
-    prepare.add_argument("corpus", metavar="CORPUS", help="an4, demo, fsdd, mini_librispeech, yesno, or kaldi")
+    prepare = verbs.add_parser(
+        "prepare",
+        help="make manifests of a corpus",
+        description="Make manifests of a corpus: one that is named here, a folder laid out as Kaldi has it, or any "
+        "that lhotse knows. `asr-ligru ls corpus` has a line about each.",
+    )
+    prepare.add_argument("corpus", metavar="CORPUS", help=_corpora())
     prepare.add_argument("--root", type=Path, metavar="DIR", help="where the corpus is")
     prepare.add_argument("--out", type=Path, metavar="DIR", help="where manifests go (default: data/CORPUS)")
     prepare.add_argument(
         "--download", action="store_true", help="fetch it first, into DIR of --root (default: OUT/download)"
+    )
+    prepare.add_argument(
+        "--part",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="fetch only this part, such as dev-clean; repeatable",
     )
     prepare.set_defaults(run=run_prepare)
     validate = verbs.add_parser("validate", help="check a prepared corpus: everything wrong, in one table")
@@ -44,6 +58,12 @@ def add_to(verbs: Any) -> None:
     export.set_defaults(run=run_export_kaldi)
 
 
+def _corpora() -> str:
+    """Return the names of all corpora, in words."""
+    names = sorted(path.parent.name for path in resources.folder("recipes").glob("*/prepare.py"))
+    return ", ".join("lhotse:NAME" if name == "lhotse" else name for name in names)
+
+
 def _bar() -> Any:
     """Count files on a terminal."""
     from tqdm import tqdm
@@ -55,9 +75,17 @@ def run_prepare(options: argparse.Namespace) -> int:
     """Prepare a corpus and print what was found."""
     from asr_ligru.data.prepare import prepare_corpus
 
-    out = options.out or Path("data") / options.corpus
+    out = options.out or Path("data") / options.corpus.replace(":", "_")
     with _bar() as bar:
-        report = prepare_corpus(options.corpus, options.root, out, download=options.download, tick=bar.update)
+        report = prepare_corpus(
+            options.corpus,
+            options.root,
+            out,
+            download=options.download,
+            parts=options.part,
+            tick=bar.update,
+            say=lambda line: print(line, file=sys.stderr),
+        )
     print(report.render())
     return 0
 

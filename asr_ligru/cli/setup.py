@@ -68,4 +68,4 @@ def run_cp(options: argparse.Namespace) -> int:
 def _comment(path: Path) -> str:
     lines = path.read_text(encoding="utf-8").splitlines()
     comments = [line.lstrip("# ").strip() for line in lines if line.startswith("#") and "@package" not in line]
-    return textwrap.shorten(comments[0], 54, placeholder=" ...") if comments else ""
+    return textwrap.shorten(comments[0].partition(" Make it:")[0], 54, placeholder=" ...") if comments else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import re
+import shutil
 import sys
 import urllib.error
 import urllib.request
@@ -16,7 +17,8 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from asr_ligru.errors import DataError, EnvironmentError_
+from asr_ligru.errors import ConfigError, DataError, EnvironmentError_
+from asr_ligru.registry import nearest
 from asr_ligru.safety import atomic_write, safe_extract
 from asr_ligru.safety.files import write_errors
 
@@ -35,12 +37,20 @@ class Archive:
         algorithm: of ``digest``.
         digest: what the publisher, torchaudio or lhotse states; empty where nobody does.
         stated_by: who states it.
+        megabytes: about how large it is, as its publisher says.
+        part: a name by which it is asked for alone.
+        on_request: fetched only when asked for by its part.
+        skip_links: symbolic links in it are passed over instead of refusing it; none is ever made.
     """
 
     url: str
     algorithm: Literal["sha256", "md5"] = "sha256"
     digest: str = ""
     stated_by: str = ""
+    megabytes: int = 0
+    part: str = ""
+    on_request: bool = False
+    skip_links: bool = False
 
     @property
     def name(self) -> str:
@@ -49,6 +59,11 @@ class Archive:
         if urlsplit(self.url).scheme != "https" or not _NAME.fullmatch(name):
             raise ValueError(f"not an https address of a plainly named file: {self.url}")
         return name
+
+    @property
+    def packed(self) -> bool:
+        """Whether it is to be unpacked; a text file is not."""
+        return not self.name.endswith(".txt")
 
 
 @dataclass(frozen=True)
@@ -66,31 +81,69 @@ class Download:
     check: str
 
 
-def download_corpus(archives: Sequence[Archive], folder: Path, opener: Open | None = None) -> list[Download]:
+def download_corpus(
+    archives: Sequence[Archive],
+    folder: Path,
+    opener: Open | None = None,
+    *,
+    parts: Sequence[str] = (),
+    say: Callable[[str], object] = lambda line: None,
+) -> list[Download]:
     """Download and unpack archives below ``folder``; what is there already is not fetched again.
 
     Args:
-        archives: what to fetch.
-        folder: made if need be; gets the archives and ``unpacked-0``, ``unpacked-1``, ...
+        archives: all that a corpus consists of.
+        folder: made if need be; gets the archives and ``unpacked-0``, ``unpacked-1``, ..., and files as they are.
         opener: what opens a request, for tests; by default https and nothing else, also after redirections.
+        parts: which archives to fetch; by default all but those that are fetched on request only.
+        say: told what will be fetched and how large it is, before anything is.
 
     Raises:
+        ConfigError: there is no such part.
         EnvironmentError_: no connection, an error of the server, the connection broke, or the disk is full. What
             came is kept; the same command goes on from there.
         DataError: the file is not what its publisher states, or not an archive that can be unpacked safely.
     """
     with write_errors(folder, 0):
         folder.mkdir(parents=True, exist_ok=True)
+    chosen = _choose(archives, parts)
+    _announce([a for a in chosen.values() if not (folder / a.name).is_file()], folder, say)
     downloads = []
-    for index, archive in enumerate(archives):
+    for index, archive in chosen.items():
         path = folder / archive.name
         if not path.is_file():
             _fetch(archive, path, opener or https_opener())
         downloads.append(_verified(archive, path))
         target = folder / f"unpacked-{index}"
-        if not target.is_dir():
-            safe_extract(path, target)
+        if archive.packed and not target.is_dir():
+            safe_extract(path, target, skip_links=archive.skip_links)
     return downloads
+
+
+def _choose(archives: Sequence[Archive], parts: Sequence[str]) -> dict[int, Archive]:
+    """Return the archives to fetch by their places, which name the folders they are unpacked to."""
+    known = [archive.part for archive in archives if archive.part]
+    for part in parts:
+        if part not in known:
+            fix = nearest(part, known) if known else "leave out --part: this corpus is fetched whole"
+            raise ConfigError(f"unknown part {part!r}", fix=fix)
+    return {i: a for i, a in enumerate(archives) if (a.part in parts if parts else not a.on_request)}
+
+
+def _announce(archives: Sequence[Archive], folder: Path, say: Callable[[str], object]) -> None:
+    """Say how large what comes is, and refuse to begin where the disk has no room for it."""
+    for archive in archives:
+        say(f"{f'{archive.megabytes:,} MB' if archive.megabytes else 'size unknown':>12}  {archive.url}")
+    total = sum(archive.megabytes for archive in archives)
+    free = shutil.disk_usage(folder).free // 1_000_000
+    if archives:
+        say(f"{total:>9,} MB  in all, into {folder}, and as much again unpacked; {free:,} MB are free")
+    if total > free:
+        raise EnvironmentError_(
+            f"disk full: needs {total:,} MB and as much again to unpack it, has {free:,} MB",
+            where=str(folder),
+            fix="name a folder on a larger disk with --root, or fetch less with --part",
+        )
 
 
 def https_opener() -> Open:

@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from asr_ligru.data import audio
 from asr_ligru.data.kaldi_names import read_keyed, read_script
 from asr_ligru.data.layout import TO_MEASURE
+from asr_ligru.data.segments import MAX_OVERSHOOT_S, Recordings
 from asr_ligru.errors import DataError
 from asr_ligru.safety import printable
 from asr_ligru.typing import BadUtterance, Utterance
 
 FILES = ("wav.scp", "text", "utt2spk", "segments")
-_MAX_OVERSHOOT_S = 0.5  # a segment may end so much after its recording, and is cut there: Kaldi's extract-segments
 _MAX_NAMED = 10  # ignored files in a note
 
 
@@ -42,6 +41,12 @@ class _Stretch(NamedTuple):
     start_s: float | None = None
     end_s: float = -1.0
 
+    def place(self, recordings: Recordings, path: Path) -> tuple[float, float, str]:
+        """Return where it begins, how long it is, and what is wrong, as ``Recordings.place`` does."""
+        if self.start_s is None:
+            return 0.0, TO_MEASURE, ""
+        return recordings.place(path, self.start_s, self.end_s)
+
 
 def read_folder(folder: Path, *, keep_unreadable: bool = False) -> KaldiSplit:
     """Read a folder as Kaldi's tools would, but never run a command.
@@ -65,7 +70,7 @@ def read_folder(folder: Path, *, keep_unreadable: bool = False) -> KaldiSplit:
         "utt2spk": speakers,
         "segments" if cut else "wav.scp": stretches,
     }
-    recordings = _Recordings()
+    recordings = Recordings()
     for utt_id in dict.fromkeys(key for table in tables.values() for key in table):
         absent = [name for name, table in tables.items() if utt_id not in table]
         stretch = stretches.get(utt_id)
@@ -74,14 +79,14 @@ def read_folder(folder: Path, *, keep_unreadable: bool = False) -> KaldiSplit:
             reason = "not in " + (" and ".join(absent) or f"wav.scp: its recording {stretch and stretch.recording!r}")
             split.left_out.append(BadUtterance(utt_id, "prepare", reason, str(folder)))
             continue
-        start_s, duration_s, problem = recordings.place(stretch, path)
+        start_s, duration_s, problem = stretch.place(recordings, path)
         if problem:
             split.left_out.append(BadUtterance(utt_id, "prepare", problem, str(path)))
         if not problem or (keep_unreadable and duration_s > 0):
             words = " ".join(texts[utt_id][1].split())
             split.utterances.append(Utterance(utt_id, path, duration_s, words, speakers[utt_id], start_s))
     if recordings.overshoots:
-        what = f"segments end up to {_MAX_OVERSHOOT_S} s after their recording and are cut there, as Kaldi does"
+        what = f"segments end up to {MAX_OVERSHOOT_S} s after their recording and are cut there, as Kaldi does"
         split.notes.append(f"{recordings.overshoots} {what}")
     ignored = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
     if ignored:
@@ -137,36 +142,3 @@ def _one_word(where: str, speaker: str) -> str:
         what = f"expected `utterance speaker`, got {printable(speaker[:60])!r} after the utterance"
         raise DataError(what, where=printable(where), fix="correct the line")
     return speaker
-
-
-@dataclass
-class _Recordings:
-    """How long each recording is, and how many segments were cut at its end."""
-
-    lengths_s: dict[Path, float] = field(default_factory=dict)
-    faults: dict[Path, str] = field(default_factory=dict)
-    overshoots: int = 0
-
-    def place(self, stretch: _Stretch, path: Path) -> tuple[float, float, str]:
-        """Return where an utterance begins, how long it is (0 when nobody can say), and what is wrong, or ""."""
-        if stretch.start_s is None:
-            return 0.0, TO_MEASURE, ""
-        start_s, end_s = stretch.start_s, stretch.end_s
-        self._measure(path)
-        if path in self.faults:
-            return start_s, max(0.0, end_s - start_s), self.faults[path]
-        length_s = self.lengths_s[path]
-        end_s = length_s if end_s == -1 else end_s
-        if length_s < end_s <= length_s + _MAX_OVERSHOOT_S and start_s < length_s:
-            self.overshoots += end_s > length_s + audio.END_TOLERANCE_S
-            end_s = length_s
-        outside = not start_s < end_s <= length_s
-        what = f"the segment from {start_s:g} to {end_s:g} s lies outside of its recording of {length_s:g} s"
-        return start_s, max(0.0, end_s - start_s), what if outside else ""
-
-    def _measure(self, path: Path) -> None:
-        if path not in self.lengths_s and path not in self.faults:
-            try:
-                self.lengths_s[path] = audio.probe(path).duration_s
-            except DataError as error:
-                self.faults[path] = error.what

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asr_ligru import resources
 from asr_ligru.data import audio
 from asr_ligru.data.download import Download, Open, download_corpus
-from asr_ligru.data.layout import TO_MEASURE, Listing
+from asr_ligru.data.layout import TO_MEASURE, Listing, is_training
 from asr_ligru.data.manifest import write_bad_utterances, write_manifest
 from asr_ligru.errors import ConfigError, DataError
 from asr_ligru.registry import nearest
@@ -20,7 +20,11 @@ from asr_ligru.safety.files import write_errors
 from asr_ligru.typing import BadUtterance, Utterance
 
 # The closed table: preparing runs a recipe's code.
-CORPORA = ("demo", "an4", "fsdd", "yesno", "mini_librispeech", "kaldi")
+CORPORA = (
+    *("demo", "an4", "fsdd", "yesno", "mini_librispeech", "librispeech", "timit", "common_voice", "tedlium"),
+    *("voxforge", "speech_commands", "vctk", "ljspeech", "aishell", "ami", "chime4", "dirha", "kaldi"),
+)
+BY_LHOTSE = "lhotse"  # lhotse:NAME is any corpus that lhotse knows
 
 _UNKNOWN_S = 0.01  # of a file that cannot be read, in the splits that keep it
 
@@ -81,19 +85,23 @@ def prepare_corpus(
     out: Path,
     download: bool = False,
     *,
+    parts: Sequence[str] = (),
     tick: Callable[[], object] = lambda: None,
+    say: Callable[[str], object] = lambda line: None,
     opener: Open | None = None,
 ) -> Preparation:
-    """Write ``<out>/<split>.jsonl``, ``lexicon.txt``, ``prepare.json`` and ``bad_utterances.jsonl``.
+    """Write ``<out>/<split>.jsonl``, ``lexicon.txt`` beside them, ``prepare.json`` and ``bad_utterances.jsonl``.
 
     Every audio file is decoded once. One that cannot be is recorded and left out; the rest is kept.
 
     Args:
-        name: one of ``CORPORA``.
+        name: one of ``CORPORA``, or ``lhotse:NAME``.
         root: the corpus folder; None for one that is made, or downloaded into ``<out>/download``.
         out: made if need be.
         download: fetch the corpus into ``root`` first.
+        parts: of the corpus, where not all of it is to be fetched.
         tick: called after each utterance, for a progress bar.
+        say: told what will be fetched, before anything is.
         opener: what opens a download, for tests.
 
     Raises:
@@ -101,19 +109,23 @@ def prepare_corpus(
         DataError: ``root`` is missing, empty, not this corpus, or without one usable utterance.
         EnvironmentError_: the download failed, or ``out`` cannot be written.
     """
-    if name not in CORPORA:
-        raise ConfigError(f"unknown corpus {name!r}", fix=nearest(name, CORPORA))
-    recipe = resources.recipe_module(name)
+    base, _, inner = name.partition(":")
+    if name not in CORPORA and base != BY_LHOTSE:
+        raise ConfigError(f"unknown corpus {name!r}", fix=nearest(name, (*CORPORA, BY_LHOTSE)))
+    recipe = resources.recipe_module(base)
     archives = getattr(recipe, "ARCHIVES", ())
     if download and not archives:
-        raise ConfigError(f"{name} is not downloaded", fix="leave out --download")
+        fix = f"get it as recipes/{base}/README.md says, and name its folder with --root"
+        raise ConfigError(f"{name} is not downloaded", fix=fix)
+    if parts and not download:
+        raise ConfigError("--part without --download", fix="what is in the folder is prepared, whichever parts it has")
     if root is None and archives and not download:
         raise ConfigError(f"where is {name}?", fix=f"asr-ligru prepare {name} --root DIR, or --download")
     with write_errors(out, 0):
         out.mkdir(parents=True, exist_ok=True)
     source = root or out / "download" if download else root
-    downloads = download_corpus(archives, source, opener) if download and source else []
-    listing: Listing = recipe.prepare(source, out)
+    downloads = download_corpus(archives, source, opener, parts=parts, say=say) if download and source else []
+    listing: Listing = recipe.prepare(source, out, *([inner] if base == BY_LHOTSE else []))
     return _write(name, out, _measured(listing, tick), downloads)
 
 
@@ -134,9 +146,7 @@ def _measured(listing: Listing, tick: Callable[[], object]) -> Listing:
         tick()
     splits = {
         split: [
-            _with_duration(u, durations)
-            for u in utterances
-            if u.audio_path not in failures or split.rpartition("/")[2] != "train"
+            _with_duration(u, durations) for u in utterances if u.audio_path not in failures or not is_training(split)
         ]
         for split, utterances in listing.splits.items()
     }
@@ -164,8 +174,10 @@ def _write(name: str, out: Path, listing: Listing, downloads: list[Download]) ->
         with write_errors(path.parent, 0):
             path.parent.mkdir(exist_ok=True)
         write_manifest(path, listing.splits[split])
-    if listing.lexicon:
-        atomic_write(out / "lexicon.txt", "".join(f"{line}\n" for line in listing.lexicon))
+    for folder in {path.parent for path in manifests.values()}:
+        lexicon = listing.lexicons.get(folder.relative_to(out).as_posix(), listing.lexicon)
+        if lexicon:
+            atomic_write(folder / "lexicon.txt", "".join(f"{line}\n" for line in lexicon))
     write_bad_utterances(out / "bad_utterances.jsonl", listing.left_out)
     counts = {split: _count(utterances) for split, utterances in listing.splits.items()}
     report = Preparation(name, out, manifests, counts, listing.left_out, len(listing.lexicon), downloads, listing.notes)

@@ -101,7 +101,7 @@ class _Task:
     def of(cls, model: LoadedModel, utterances: Sequence[Utterance], tick: Callable[[], object]) -> _Task:
         outputs = _network_outputs(model, utterances, tick)
         refs = {u.utt_id: u.text for u in utterances if u.utt_id in outputs}
-        return cls(outputs, refs, model.config.corpus.normalize)
+        return cls(outputs, refs, model.config.corpus.scoring)
 
     def scores(self, decoder: Decoder, choosers: Sequence[_Chooser]) -> list[Scores]:
         """Search once, and return how well each chooser does with the readings found."""

@@ -6,6 +6,7 @@ name refuses the whole archive, and a refused archive leaves nothing behind.
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import gzip
 import os
@@ -70,6 +71,7 @@ class _Member:
     is_folder: bool
     is_plain: bool  # a regular file or folder without setuid or setgid
     source: IO[bytes] | None  # of a plain file
+    is_link: bool = False  # a symbolic one
 
 
 class _Bounded:
@@ -94,6 +96,26 @@ class _Bounded:
 
     def tell(self) -> int:
         return self._stream.tell()
+
+
+class _Bzip2(bz2.BZ2File):
+    """Damaged data is a ValueError, not the OSError that a disk raises."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        with _damage():
+            return super().read(-1 if size is None else size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        with _damage():
+            return super().seek(offset, whence)
+
+
+@contextlib.contextmanager
+def _damage() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(str(error)) from error
 
 
 @dataclass
@@ -133,8 +155,8 @@ class _Ledger:
         self.entries[folded] = (str(path), is_folder)
 
 
-def safe_extract(archive: Path, target: Path, limits: Limits = _DEFAULT_LIMITS) -> None:
-    """Unpack a .tar, .tar.gz or .zip file into a new folder.
+def safe_extract(archive: Path, target: Path, limits: Limits = _DEFAULT_LIMITS, *, skip_links: bool = False) -> None:
+    """Unpack a .tar, .tar.gz, .tar.bz2 or .zip file into a new folder.
 
     Only regular files and folders with clean relative names are accepted: no links, devices, absolute or ``..`` names,
     setuid bits, control characters, duplicates or names that differ only in case. Owners, times and permissions of
@@ -144,6 +166,7 @@ def safe_extract(archive: Path, target: Path, limits: Limits = _DEFAULT_LIMITS) 
         archive: the file; its kind is told by its content.
         target: must not exist or be an empty folder; its parent must exist.
         limits: caps on members, bytes and compression ratio.
+        skip_links: pass over symbolic links of a tar file instead of refusing it; none is made.
 
     Raises:
         DataError: the archive is damaged, refused (naming the member) or of another kind, or the target is not empty.
@@ -156,20 +179,22 @@ def safe_extract(archive: Path, target: Path, limits: Limits = _DEFAULT_LIMITS) 
     with write_errors(target.parent, archive.stat().st_size):
         temp = Path(tempfile.mkdtemp(prefix=TEMP_PREFIX, dir=target.parent))
         try:
-            _extract(archive, temp, limits)
+            _extract(archive, temp, limits, skip_links)
             temp.chmod(0o777 & ~umask())
             temp.replace(target)
         finally:
             shutil.rmtree(temp, ignore_errors=True)
 
 
-def _extract(archive: Path, folder: Path, limits: Limits) -> None:
+def _extract(archive: Path, folder: Path, limits: Limits, skip_links: bool) -> None:
     ledger = _Ledger(limits, archive.stat().st_size)
     name = ""
     try:
         with contextlib.closing(_members(archive, limits)) as members:
             for member in members:
                 name = member.name
+                if skip_links and member.is_link:
+                    continue
                 _write(member, folder / ledger.admit(member))
     except _DAMAGED as error:
         raise DataError(
@@ -188,10 +213,13 @@ def _members(archive: Path, limits: Limits) -> Generator[_Member, None, None]:
         elif magic.startswith(b"\x1f\x8b"):
             with gzip.GzipFile(fileobj=stream) as unpacked:
                 yield from _tar_members(_Bounded(unpacked, _stream_limit(limits)))  # type: ignore[arg-type]
+        elif magic.startswith(b"BZh"):
+            with _Bzip2(stream) as bunzipped:
+                yield from _tar_members(_Bounded(bunzipped, _stream_limit(limits)))
         elif magic[257:] == b"ustar":
             yield from _tar_members(_Bounded(stream, _stream_limit(limits)))
         else:
-            raise ValueError("not a .tar, .tar.gz or .zip file")
+            raise ValueError("not a .tar, .tar.gz, .tar.bz2 or .zip file")
 
 
 def _stream_limit(limits: Limits) -> int:
@@ -205,7 +233,7 @@ def _tar_members(stream: _Bounded) -> Iterator[_Member]:
             plain = info.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE) and not info.issparse()
             plain = plain and not info.mode & (stat.S_ISUID | stat.S_ISGID)
             source = archive.extractfile(info) if plain and info.size >= 0 else None
-            yield _Member(info.name, info.size, info.isdir(), plain, source)
+            yield _Member(info.name, info.size, info.isdir(), plain, source, info.issym())
             archive.members.clear()  # 500,000 headers need not stay in memory
         _refuse_cut(stream, archive.offset)
 

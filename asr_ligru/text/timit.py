@@ -1,4 +1,4 @@
-"""TIMIT's 61 phones folded to the 39 that error rates are published in."""
+"""TIMIT's 61 phones folded to the 48 that models are trained on and the 39 that error rates are published in."""
 
 from __future__ import annotations
 
@@ -19,10 +19,35 @@ _FOLDED = {
 }
 _ALONE = "ae aw ay b ch d dh dx eh ey f g iy jh k ow oy p r s t th uh v w y z"
 _DROPPED = "q"  # the glottal stop
+# What is another phone already among the 48; the others are the same in both.
+_OF_48 = {
+    "ax": "ax-h",
+    "cl": "pcl tcl kcl",
+    "er": "axr",
+    "hh": "hv",
+    "m": "em",
+    "n": "nx",
+    "ng": "eng",
+    "sil": "h# pau",
+    "uw": "ux",
+    "vcl": "bcl dcl gcl",
+}
 
 PHONES = tuple(sorted([*_FOLDED, *_ALONE.split()]))
 _TABLE = {phone: folded for folded, phones in _FOLDED.items() for phone in phones.split()}
 _TABLE |= {phone: phone for phone in PHONES} | {_DROPPED: ""}
+_TABLE_48 = {phone: folded for folded, phones in _OF_48.items() for phone in phones.split()} | {_DROPPED: ""}
+PHONES_48 = tuple(sorted({_TABLE_48.get(phone, phone) for phone in _TABLE} - {""}))
+PHONES_61 = tuple(sorted(_TABLE.keys() - {"sil", "cl", "vcl"}))
+
+
+def merge_phones(text: str) -> str:
+    """Return TIMIT's 61 phones as the 48 that models are trained on, the glottal stop left out.
+
+    Source: Lee and Hon 1989, table I.
+    """
+    merged = (_TABLE_48.get(phone, phone) for phone in text.split())
+    return " ".join(phone for phone in merged if phone)
 
 
 def fold_phones(text: str) -> str:

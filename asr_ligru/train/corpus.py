@@ -118,6 +118,7 @@ def load_corpus(
     """
     corpus, limit, augment = config.corpus, config.train.max_utterances, config.train.augment
     distortion = distortion_of(augment, config.features.sample_rate_hz, config.seed)
+    normalize("", corpus.scoring)  # an unknown profile is refused now, not after an epoch
     lexicon_path = Path(corpus.dir) / "lexicon.txt"
     lexicon = Lexicon.read(lexicon_path) if lexicon_path.is_file() else None
     splits = {name: load_split(corpus, split) for name, split in (("train", corpus.train), ("dev", corpus.dev))}

@@ -40,7 +40,7 @@ def score_and_record(
         utterances = load_split(config.corpus, getattr(config.corpus, config.decode.split))
         with ProgressBar(f"scoring {config.decode.split}", len(utterances), config.train.progress, leave=False) as bar:
             hyps, timing = decode_utterances(model, utterances, batch_frames=config.decode.batch_frames, tick=bar.tick)
-        write_scores(run_dir, utterances, hyps, config.corpus.normalize)
+        write_scores(run_dir, utterances, hyps, config.corpus.scoring)
     best = state.evaluated()[0]
     record: dict[str, Any] = {
         "run": config.run_name,

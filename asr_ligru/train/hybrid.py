@@ -44,6 +44,7 @@ class HybridObjective:
 
     def __init__(self, hmm: HybridHmm, dev: Split, config: Config) -> None:
         self.hmm, self.dev, self.model = hmm, dev, config.model
+        self.profile = config.corpus.scoring
         weights = config.decode
         self.decoder = WordDecoder(hmm, SearchOptions(weights.acoustic_scale, weights.word_score))
         self.search = _search(hmm, weights) or self.decoder
@@ -75,7 +76,7 @@ class HybridObjective:
 
     def metrics(self) -> dict[str, float]:
         """Return the shares of wrong words and of frames in a wrong state."""
-        words = score({u.utt_id: u.text for u in self.dev.utterances}, self._texts).words
+        words = score({u.utt_id: u.text for u in self.dev.utterances}, self._texts, profile=self.profile).words
         frames = self._wrong / max(1, self._frames)
         self._texts, self._wrong, self._frames = {}, 0, 0
         return {"dev_wer": words.errors / words.ref, "dev_frame_error": frames}

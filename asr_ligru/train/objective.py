@@ -48,7 +48,7 @@ class Objective(Protocol):
 def objective_of(config: Config, corpus: Corpus) -> Objective:
     """Return what ``model.name`` asks for."""
     if corpus.hmm is None:
-        return CtcObjective(corpus.tokenizer, corpus.dev)
+        return CtcObjective(corpus.tokenizer, corpus.dev, config.corpus.scoring)
     return HybridObjective(corpus.hmm, corpus.dev, config)
 
 
@@ -58,10 +58,11 @@ class CtcObjective:
     Args:
         tokenizer: the output units.
         dev: the development set.
+        profile: the text profile that its errors are counted under.
     """
 
-    def __init__(self, tokenizer: Tokenizer, dev: Split) -> None:
-        self.tokenizer, self.dev = tokenizer, dev
+    def __init__(self, tokenizer: Tokenizer, dev: Split, profile: str = "none") -> None:
+        self.tokenizer, self.dev, self.profile = tokenizer, dev, profile
         self.paths: dict[str, BestPath] = {}
 
     def predict(self, model: Model, feats: Tensor, feat_lens: Tensor) -> Predictions:
@@ -81,7 +82,7 @@ class CtcObjective:
         """Return the share of wrong words."""
         paths, self.paths = self.paths, {}
         hyps = {utt_id: self.tokenizer.decode(path.tokens) for utt_id, path in paths.items()}
-        words = score({u.utt_id: u.text for u in self.dev.utterances}, hyps).words
+        words = score({u.utt_id: u.text for u in self.dev.utterances}, hyps, profile=self.profile).words
         return {"dev_wer": words.errors / words.ref}
 
     def readings(self, predictions: Predictions, temperatures: Sequence[float]) -> list[list[Result]]:

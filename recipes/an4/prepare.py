@@ -13,7 +13,7 @@ from asr_ligru.typing import BadUtterance, Utterance
 
 # CMU's own server speaks plain http only; this is the copy that NVIDIA NeMo's tutorials download.
 # Nobody who publishes it states a checksum.
-ARCHIVES = (Archive("https://dldata-public.s3.us-east-2.amazonaws.com/an4_sphere.tar.gz"),)
+ARCHIVES = (Archive("https://dldata-public.s3.us-east-2.amazonaws.com/an4_sphere.tar.gz", megabytes=64),)
 
 # AN4 has no development set. These ten of the 74 training speakers were chosen before any model was trained, from
 # the lists alone: of the speakers with the usual 13 utterances who say no word that no other training speaker says

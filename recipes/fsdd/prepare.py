@@ -10,7 +10,9 @@ from asr_ligru.data.layout import TO_MEASURE, Listing, find_folder
 from asr_ligru.typing import BadUtterance, Utterance
 
 # GitHub makes this archive from the tag when asked; nobody states a checksum.
-ARCHIVES = (Archive("https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.tar.gz"),)
+ARCHIVES = (
+    Archive("https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.tar.gz", megabytes=16),
+)
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[a-z]{1,40})_(?P<index>\d{1,4})\.wav")

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from asr_ligru.data.kaldi_folder import read_folder
-from asr_ligru.data.layout import Listing, find_folder
+from asr_ligru.data.layout import Listing, find_folder, is_training
 from asr_ligru.errors import ConfigError, DataError
 from asr_ligru.safety import printable
 from asr_ligru.text.lexicon import Lexicon
@@ -40,7 +40,7 @@ def prepare(root: Path | None, out: Path) -> Listing:
         if not _NAME.fullmatch(name):
             what = f"the folder's name {printable(name)!r} cannot be that of a split"
             raise DataError(what, where=printable(str(folder)), fix="letters, digits, _, - and . only; rename it")
-        split = read_folder(folder, keep_unreadable=name != "train")
+        split = read_folder(folder, keep_unreadable=not is_training(name))
         listing.splits[name] = split.utterances
         listing.left_out += split.left_out
         listing.notes += [f"{name}: {note}" for note in split.notes]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from asr_ligru.data.download import Archive
-from asr_ligru.data.layout import TO_MEASURE, Listing, find_audio, find_folder, read_lines
-from asr_ligru.typing import BadUtterance, Utterance
+from asr_ligru.data.layout import Listing, find_folder, read_lines
+
+from ..librispeech.parts import LEXICON, read_lexicon, read_part
 
 _STATED_BY = "https://www.openslr.org/resources/31/md5sum.txt"
 ARCHIVES = (
@@ -16,18 +16,20 @@ ARCHIVES = (
         algorithm="md5",
         digest="5df7d4e78065366204ca6845bb08f490",
         stated_by=_STATED_BY,
+        megabytes=332,
     ),
     Archive(
         "https://www.openslr.org/resources/31/dev-clean-2.tar.gz",
         algorithm="md5",
         digest="6d7ab67ac6a1d2c993d050e16d61080d",
         stated_by=_STATED_BY,
+        megabytes=126,
     ),
+    Archive(f"https://www.openslr.org/resources/11/{LEXICON}", megabytes=6),  # nobody states its checksum
 )
 
 _TRAIN = "train-clean-5"
 _HELD_OUT = ("dev-clean-2", "dev-clean-5")  # the official part; a stand-in made of train-clean-5
-_LINE = re.compile(r"(?P<id>(?P<speaker>\d{1,8})-\d{1,8}-\d{1,8})\s+(?P<text>.*)")
 
 
 def prepare(root: Path, out: Path) -> Listing:
@@ -39,7 +41,8 @@ def prepare(root: Path, out: Path) -> Listing:
 
     Returns:
         ``train``, and the held-out part cut in two by speakers: ``dev`` and ``test``. The corpus has no test set of
-        its own; of each sex's speakers in the order of their numbers every second one is ours.
+        its own; of each sex's speakers in the order of their numbers every second one is ours. The
+        lexicon of OpenSLR 11 where it is.
 
     Raises:
         DataError: the folder is not Mini LibriSpeech.
@@ -47,33 +50,15 @@ def prepare(root: Path, out: Path) -> Listing:
     del out
     listing = Listing({"train": [], "dev": [], "test": []}, disjoint_speakers=("train", "dev", "test"))
     train = find_folder(root, _TRAIN)
-    listing.splits["train"] = _read_part(train / _TRAIN, listing)
+    listing.splits["train"] = read_part(train / _TRAIN, listing)
     held_out = find_folder(root, *_HELD_OUT)
     name = next(name for name in _HELD_OUT if (held_out / name).is_dir())
-    utterances = _read_part(held_out / name, listing)
+    utterances = read_part(held_out / name, listing)
     test = _every_second({u.speaker for u in utterances}, _sexes(held_out / "SPEAKERS.TXT"))
     listing.splits["dev"] = [u for u in utterances if u.speaker not in test]
     listing.splits["test"] = [u for u in utterances if u.speaker in test]
+    listing.lexicon = read_lexicon(root)
     return listing
-
-
-def _read_part(part: Path, listing: Listing) -> list[Utterance]:
-    """Read the transcripts of ``<speaker>/<chapter>`` folders; audio that none names is left out."""
-    utterances = []
-    for transcripts in sorted(part.glob("*/*/*.trans.txt")):
-        chapter, listed = transcripts.parent, set()
-        for number, line in read_lines(transcripts):
-            match = _LINE.fullmatch(line)
-            if match is None:
-                reason = f"line {number}: expected `speaker-chapter-number WORDS`, got {line[:60]!r}"
-                listing.left_out.append(BadUtterance("", "prepare", reason, str(transcripts)))
-                continue
-            path = find_audio(chapter, match["id"], (".flac", ".wav"))
-            listed.add(path)
-            utterances.append(Utterance(match["id"], path, TO_MEASURE, match["text"], match["speaker"]))
-        unlisted = [path for path in sorted(chapter.glob("*.flac")) if path not in listed]
-        listing.left_out += [BadUtterance(p.stem, "prepare", "no transcript names it", str(p)) for p in unlisted]
-    return utterances
 
 
 def _sexes(path: Path) -> dict[str, str]:

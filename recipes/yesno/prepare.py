@@ -22,6 +22,7 @@ ARCHIVES = (
         "https://www.openslr.org/resources/1/waves_yesno.tar.gz",
         digest="c3f49e0cca421f96b75b41640749167b52118f232498667ca7a5f9416aef8e73",
         stated_by="torchaudio.datasets.YESNO",
+        megabytes=5,
     ),
 )
 

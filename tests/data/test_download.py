@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from asr_ligru.data.download import Archive, Open, download_corpus, https_opener
-from asr_ligru.errors import DataError, EnvironmentError_
+from asr_ligru.errors import ConfigError, DataError, EnvironmentError_
 
 URL = "https://corpora.example/files/tiny.tar.gz"
 
@@ -171,6 +171,30 @@ def test_download_server_error_names_address_and_status(tmp_path: Path, server: 
         download_corpus([Archive(URL)], tmp_path, server.opener())
     assert str(status) in str(caught.value)
     assert "--root" in caught.value.fix
+
+
+def test_download_takes_the_parts_asked_for_and_says_their_sizes_first(tmp_path: Path, server: Server) -> None:
+    (tmp_path / "first").mkdir()
+    archives = [
+        Archive(URL, part="one", megabytes=1200),
+        Archive(URL.replace("tiny", "words").replace("tar.gz", "txt"), part="two", megabytes=3),
+        Archive(URL.replace("tiny", "other"), part="three", on_request=True),
+    ]
+    said: list[str] = []
+    done = download_corpus(archives, tmp_path / "first", server.opener(), say=said.append)
+    assert [download.url for download in done] == [archive.url for archive in archives[:2]]
+    assert [line.split()[:2] for line in said] == [["1,200", "MB"], ["3", "MB"], ["1,203", "MB"]]
+    assert (tmp_path / "first" / "words.txt").read_bytes() == server.content  # as it is
+    download_corpus(archives, tmp_path, server.opener(), parts=["three"])
+    assert sorted(path.name for path in tmp_path.glob("unpacked-*")) == ["unpacked-2"]
+    with pytest.raises(ConfigError, match="did you mean 'two'"):
+        download_corpus(archives, tmp_path, server.opener(), parts=["tow"])
+
+
+def test_download_larger_than_the_disk_fetches_nothing(tmp_path: Path, server: Server) -> None:
+    with pytest.raises(EnvironmentError_, match="disk full: needs 10,000,000,000 MB"):
+        download_corpus([Archive(URL, megabytes=10**10)], tmp_path, server.opener())
+    assert server.requests == []
 
 
 def test_download_without_network_says_so(tmp_path: Path) -> None:

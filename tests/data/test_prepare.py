@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from asr_ligru import cli, resources
 from asr_ligru.data.download import Archive
 from asr_ligru.data.manifest import read_manifest
 from asr_ligru.data.prepare import CORPORA, prepare_corpus
@@ -109,6 +110,20 @@ def test_prepare_of_a_wrong_folder_is_a_message_with_a_fix(tmp_path: Path, name:
     assert "--root" in caught.value.fix
 
 
+def test_prepare_help_and_readme_name_every_corpus(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["prepare", "--help"])
+    shown = capsys.readouterr().out.replace(",", " ").split()
+    assert {*CORPORA, "lhotse:NAME"} <= set(shown)
+    table = (resources.folder("recipes") / "README.md").read_text(encoding="utf-8")
+    assert all(f"| [{name}]({name}/README.md) |" in table for name in (*CORPORA, "lhotse"))
+
+
+def test_prepare_parts_without_download_are_refused(yesno: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--part without --download"):
+        prepare_corpus("yesno", yesno, tmp_path / "out", parts=["x"])
+
+
 def test_prepare_unknown_corpus_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'yesno'"):
         prepare_corpus("yes_no", tmp_path, tmp_path / "out")
@@ -134,8 +149,6 @@ def test_prepare_downloads_unpacks_and_reports_the_checksum(
         assert request.full_url.startswith("https://")
         return Response(file.getvalue())
 
-    from asr_ligru import resources
-
     recipe = resources.recipe_module("yesno")
     monkeypatch.setattr(recipe, "ARCHIVES", (Archive("https://corpora.example/waves_yesno.tar.gz"),))
     report = prepare_corpus("yesno", None, tmp_path / "out", download=True, opener=opener)
@@ -152,8 +165,6 @@ class Response(io.BytesIO):
 
 
 def test_every_recipe_states_https_archives_or_none() -> None:
-    from asr_ligru import resources
-
     for name in CORPORA:
         for archive in getattr(resources.recipe_module(name), "ARCHIVES", ()):
             assert archive.url.startswith("https://")
@@ -163,7 +174,6 @@ def test_every_recipe_states_https_archives_or_none() -> None:
 
 
 def test_yesno_checksum_is_the_one_torchaudio_states() -> None:
-    from asr_ligru import resources
     from asr_ligru.torchaudio_import import ensure
 
     ensure()

@@ -126,7 +126,7 @@ def test_safe_extract_hostile_archive_changes_nothing(tmp_path: Path, name: str)
     assert str(archive) in caught.value.where
 
 
-@pytest.mark.parametrize("compress", ["", "gz"])
+@pytest.mark.parametrize("compress", ["", "gz", "bz2"])
 @pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_safe_extract_honest_tar_comes_out_exactly(tmp_path: Path, compress: str, format: int) -> None:
     content = {"a/b.txt": b"x" * 511, "a/empty": b"", "./c": os.urandom(3 << 20), "long" * 24 + "/é": b"y"}
@@ -177,3 +177,20 @@ def test_safe_extract_missing_archive_or_parent_is_named(tmp_path: Path) -> None
     (tmp_path / "x").write_bytes(tar(("a", b"x", {})))
     with pytest.raises(EnvironmentError_, match="cannot write"):
         safe_extract(tmp_path / "x", tmp_path / "absent" / "out")
+
+
+def test_safe_extract_skips_links_only_where_told(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(tar(("a", b"x", {}), link("b", "../../outside"), ("b", b"y", {})))
+    with pytest.raises(DataError, match="not a plain file"):
+        safe_extract(tmp_path / "a.tar", tmp_path / "strict")
+    safe_extract(tmp_path / "a.tar", tmp_path / "out", skip_links=True)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {"a": b"x", "b": b"y"}
+    assert not (tmp_path / "out" / "b").is_symlink()
+
+
+def test_safe_extract_damaged_bzip2_is_the_archives_fault(tmp_path: Path) -> None:
+    whole = tar(("a", os.urandom(20000), {}), compress="bz2")
+    (tmp_path / "a.tar.bz2").write_bytes(whole[:9000] + bytes(64) + whole[9064:])
+    with pytest.raises(DataError, match="refused to unpack"):
+        safe_extract(tmp_path / "a.tar.bz2", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,1 @@
+"""AMI: meetings of four, headset microphones."""

@@ -1,0 +1,1 @@
+"""CHiME-4: sentences read in buses, cafés, streets and pedestrian areas."""

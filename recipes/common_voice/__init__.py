@@ -1,0 +1,1 @@
+"""Common Voice: sentences read by volunteers, in more than a hundred languages."""

@@ -1,0 +1,1 @@
+"""DIRHA-English-WSJ: sentences read in an apartment full of microphones."""

@@ -1,0 +1,1 @@
+"""LJ Speech: one woman reads seven books."""

@@ -1,0 +1,1 @@
+"""Speech Commands: single English words."""

@@ -1,0 +1,1 @@
+"""TED-LIUM: talks, cut into segments."""

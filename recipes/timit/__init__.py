@@ -1,0 +1,1 @@
+"""TIMIT: phonetically transcribed sentences by 630 Americans."""

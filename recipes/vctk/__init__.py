@@ -1,0 +1,1 @@
+"""VCTK: 110 speakers of English with many accents."""

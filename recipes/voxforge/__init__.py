@@ -1,0 +1,1 @@
+"""VoxForge: sentences that volunteers recorded at home."""
