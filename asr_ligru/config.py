@@ -227,6 +227,7 @@ class TrainConfig:
     save_every_s: float = ranged(120.0, 0.0)  # seconds between checkpoints inside an epoch
     num_workers: int = ranged(0, 0, 256)
     worker_timeout_s: float = ranged(300.0, 0.0)  # a worker that gives no batch for so long ends the run; 0: never
+    ddp_timeout_s: float = ranged(300.0, 1.0)  # several processes: how long one waits for another
     threads: int = ranged(0, 0, 1024)  # 0: as torch chooses
     device: str = "auto"
     deterministic: bool = False

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A module imports from its own level or from those below. The longest matching name counts.
 LEVELS = {
-    0: ("", "errors", "safety", "typing", "registry", "config", "resources", "torchaudio_import", "conf"),
+    0: ("", "errors", "safety", "typing", "registry", "config", "resources", "torchaudio_import", "conf", "ranks"),
     1: ("ops",),
     2: ("nn", "features", "text", "data"),
     3: ("models", "hmm", "lm", "decode", "score.wer", "score.bootstrap"),

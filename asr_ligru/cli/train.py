@@ -40,8 +40,10 @@ def add_to(verbs: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train; a failed run of a sweep does not stop the others, and its exit code is kept."""
+    from asr_ligru import ranks
     from asr_ligru.compose import Launch, launch
     from asr_ligru.score.commands import report_folders
+    from asr_ligru.train import distributed
     from asr_ligru.train.interrupt import Interrupted
     from asr_ligru.train.run import train
     from asr_ligru.train.summary import summary
@@ -53,12 +55,14 @@ def run(options: argparse.Namespace) -> int:
     folders: list[Path] = []
 
     def one(found: Launch) -> None:
-        command = "asr-ligru train " + " ".join(shlex.quote(o) for o in found.overrides)
+        command = f"{distributed.launcher()} train " + " ".join(shlex.quote(o) for o in found.overrides)
         try:
-            folders.append(train(found.config, command))
-            print(summary(folders[-1]), end="", file=sys.stderr)
+            folder = train(found.config, command)
+            if ranks.is_first():
+                folders.append(folder)
+                print(summary(folder), end="", file=sys.stderr)
         except AsrLigruError as error:
-            if not options.multirun:
+            if not options.multirun or ranks.count() > 1:  # of several processes each may be somewhere else
                 raise
             failures.append(error)
             print(f"{printable_lines(str(error))}\n  run: {found.config.exp_dir}", file=sys.stderr)
@@ -66,8 +70,11 @@ def run(options: argparse.Namespace) -> int:
     try:
         launch(arguments, one)
     except Interrupted:
-        print("stopped; the same command goes on from there", file=sys.stderr)
+        if ranks.is_first():
+            print("stopped; the same command goes on from there", file=sys.stderr)
         raise
+    finally:
+        distributed.leave()
     if folders:
         print(report_folders([folders[0] if len(folders) == 1 else folders[0].parent], color=in_color()), end="")
     return max((e.exit_code for e in failures), default=0)

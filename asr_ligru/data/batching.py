@@ -7,7 +7,7 @@ any batch, by any number of workers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch.utils.data import Sampler
 from asr_ligru.features.augment import generator
 
 Key = tuple[int, int]  # (epoch, index of the utterance)
+Indices = list[list[int]]  # of the utterances in each batch
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class BatchPlan:
     seed: int = 0
     start_frames: int | None = None
 
-    def batches(self, num_frames: Sequence[int], epoch: int) -> list[list[int]]:
+    def batches(self, num_frames: Sequence[int], epoch: int) -> Indices:
         """Return the batches of one epoch as lists of indices.
 
         Args:
@@ -59,8 +60,8 @@ class BatchPlan:
             return of_all
         return int(min(of_all, self.start_frames * 2 ** min(epoch - 1, 40)))
 
-    def _cut(self, lengths: np.ndarray, order: np.ndarray) -> list[list[int]]:
-        batches: list[list[int]] = []
+    def _cut(self, lengths: np.ndarray, order: np.ndarray) -> Indices:
+        batches: Indices = []
         batch: list[int] = []
         longest = 0
         for index in order.tolist():
@@ -79,21 +80,30 @@ class EpochBatches(Sampler[list[Key]]):
     Args:
         plan: the limits.
         num_frames: frames of each utterance.
+        take: what of an epoch's batches is read here; all of them when omitted.
+
+    Attributes:
+        batches: all batches of the epoch.
+        own: what is read here of them.
     """
 
-    def __init__(self, plan: BatchPlan, num_frames: Sequence[int]) -> None:
+    def __init__(
+        self, plan: BatchPlan, num_frames: Sequence[int], take: Callable[[Indices], Indices] = lambda batches: batches
+    ) -> None:
         self.plan = plan
         self.num_frames = num_frames
+        self.take = take
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int, position: int = 0) -> None:
         """Choose the epoch, and how many of its batches were already done."""
         self.epoch, self.position = epoch, position
         self.batches = self.plan.batches(self.num_frames, epoch)
+        self.own = self.take(self.batches)
 
     def __iter__(self) -> Iterator[list[Key]]:
-        for batch in self.batches[self.position :]:
+        for batch in self.own[self.position :]:
             yield [(self.epoch, index) for index in batch]
 
     def __len__(self) -> int:
-        return len(self.batches) - self.position
+        return len(self.own) - self.position

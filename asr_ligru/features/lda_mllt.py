@@ -5,7 +5,7 @@
 - MLLT (also: semi-tied covariance) rotates those so that diagonal covariances fit best. ``mllt.matrix @ lda.matrix`` is
   the projection of the features, and the means of the model move by ``mllt.matrix``.
 
-Statistics are sums over frames in float64: of utterances, of shards, or of ranks (``shards.all_reduce``).
+Statistics are sums over frames in float64: of utterances, of shards, or of ranks (``ranks.add_up``).
 """
 
 from __future__ import annotations

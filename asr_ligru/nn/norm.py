@@ -11,6 +11,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from asr_ligru.errors import DataError
+from asr_ligru.nn.shared_norm import normalise_together
 from asr_ligru.registry import Registry
 
 _log = logging.getLogger(__name__)
@@ -23,6 +24,10 @@ class FrameBatchNorm(nn.BatchNorm1d):
         channels: C, D * G * H or G * H when the directions are shared.
         gamma: initial scale.
 
+    Attributes:
+        shared: whether the statistics in training are those of all processes of a run.
+        counted: with ``shared``, False where another process has these frames, too.
+
     Source: Ravanelli et al. 2018 (momentum 0.05). With shared directions the papers' code normalises every frame
     twice, once for each direction; that gives the same mean and differs from this in the running variance by the
     factor of its unbiased estimate only.
@@ -31,6 +36,7 @@ class FrameBatchNorm(nn.BatchNorm1d):
     def __init__(self, channels: int, gamma: float = 1.0) -> None:
         super().__init__(channels, momentum=0.05)
         nn.init.constant_(self.weight, gamma)
+        self.shared, self.counted = False, True
         self._said_untrained = False
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -45,20 +51,38 @@ class FrameBatchNorm(nn.BatchNorm1d):
         Raises:
             DataError: a training batch of one frame, which has no variance.
         """
-        if self.training and len(frames) < 2:
-            raise DataError(
-                f"batch norm needs at least 2 valid frames in a training batch, got {len(frames)}",
-                fix="use larger batches or cell.norm=layer",
-            )
-        if not self.training:
+        if self.training and self.shared:
+            return self._normalise_together(frames)
+        if self.training:
+            _check_frames(len(frames))
+        else:
             self._say_untrained()
         return super().forward(frames)
+
+    def _normalise_together(self, frames: Tensor) -> Tensor:
+        y, mean, variance, count = normalise_together(frames, self.weight, self.bias, self.eps, self.counted)
+        _check_frames(count)
+        statistics = ((self.running_mean, mean), (self.running_var, variance * (count / (count - 1))))
+        for running, now in statistics:
+            assert running is not None
+            running.lerp_(now, self.momentum or 0.0)
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        return y
 
     def _say_untrained(self) -> None:
         """Log once that the statistics are still those of the initialisation."""
         if not self._said_untrained and int(self.num_batches_tracked or 0) == 0:
             _log.warning("batch norm is used in evaluation before any training step: its statistics are mean 0, var 1")
         self._said_untrained = True
+
+
+def _check_frames(count: int) -> None:
+    if count < 2:
+        raise DataError(
+            f"batch norm needs at least 2 valid frames in a training batch, got {count}",
+            fix="use larger batches or cell.norm=layer",
+        )
 
 
 def _batch(channels: int, groups: int, gamma: float) -> nn.Module:

@@ -17,15 +17,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asr_ligru import torchaudio_import
+from asr_ligru import ranks, torchaudio_import
 from asr_ligru.config import Config
 from asr_ligru.data.batching import BatchPlan, EpochBatches
 from asr_ligru.data.dataset import SpeechDataset
 from asr_ligru.decode.result import Result
 from asr_ligru.models.build import Model
 from asr_ligru.nn.ligru import layer_growth
-from asr_ligru.train import memory, nonfinite, workers
-from asr_ligru.train.calibration import TEMPERATURES, Calibration, fit_temperature
+from asr_ligru.train import distributed, memory, nonfinite, workers
+from asr_ligru.train.calibration import TEMPERATURES, Calibration, fit_temperature, of_all_processes
 from asr_ligru.train.corpus import Corpus
 from asr_ligru.train.curves import Curves
 from asr_ligru.train.interrupt import Interrupted, StopRequest
@@ -79,10 +79,10 @@ class AsrBrain(Brain):  # type: ignore[misc]
         self.save, self.stop, self.bar = save, stop, bar
         self.schedule = Schedule(train)
         plan = BatchPlan(train.batch_frames, train.max_batch_size, config.seed, train.curriculum_start_frames)
-        self.train_batches = EpochBatches(plan, corpus.train.num_frames)
-        self.dev_batches = EpochBatches(plan, corpus.dev.num_frames)
+        self.train_batches = EpochBatches(plan, corpus.train.num_frames, distributed.own_part)
+        self.dev_batches = EpochBatches(plan, corpus.dev.num_frames, distributed.own_batches)
         self.objective = objective_of(config, corpus)
-        self.curves = Curves(run_dir) if train.tensorboard else None
+        self.curves = Curves(run_dir) if train.tensorboard and ranks.is_first() else None
         self.init_optimizers()
 
     def run(self) -> None:
@@ -121,12 +121,16 @@ class AsrBrain(Brain):  # type: ignore[misc]
         done, total = self.state.position, len(self.train_batches.batches)
         group = self.config.train.accumulate
         size = min(group, total - done // group * group)  # the last group may be smaller
+        counted = ranks.rank() < len(self.train_batches.batches[done])
+        distributed.share_statistics(self.modules, counted)
         buffers = [b.clone() for b in self.modules.buffers()]
         with self.training_ctx:
             predictions = self.compute_forward(batch, Stage.TRAIN)
         losses = self.compute_objectives(predictions, batch, Stage.TRAIN)
-        loss = per_token(losses, batch)
-        finite = bool(torch.isfinite(loss))
+        loss = per_token(losses, batch, counted)
+        whole = loss.detach().clone()
+        ranks.add_up(whole)
+        finite = bool(torch.isfinite(whole))
         if finite:
             (loss / size).backward()  # type: ignore[no-untyped-call]
         if finite and (done % group == size - 1 or done + 1 == total):
@@ -136,7 +140,7 @@ class AsrBrain(Brain):  # type: ignore[misc]
                 buffer.copy_(before)
             nonfinite.report(self, batch, losses)
         self.state.position += 1
-        return loss.detach()
+        return whole
 
     def evaluate_batch(self, batch: Batch, stage: Stage) -> Tensor:
         """Show the objective a development batch and return the sum of its losses."""
@@ -173,12 +177,11 @@ class AsrBrain(Brain):  # type: ignore[misc]
             self.bar.advance_to(self._done(), self._note())
             if not self._between_updates():
                 continue
-            self._stop_if_asked()
-            if self.config.train.max_steps is not None and state.step >= self.config.train.max_steps:
-                break
-            if time.monotonic() - saved_at > self.config.train.save_every_s > 0:
-                self.save()
+            last = self.config.train.max_steps is not None and state.step >= self.config.train.max_steps
+            if self._save_or_stop(not last and time.monotonic() - saved_at > self.config.train.save_every_s > 0):
                 saved_at = time.monotonic()
+            if last:
+                break
 
     def _fit_valid(self, valid_set: workers.Loader, epoch: int, enable: bool) -> None:
         train, state = self.config.train, self.state
@@ -203,17 +206,21 @@ class AsrBrain(Brain):  # type: ignore[misc]
         self.bar.advance_to(self._done(), self._note())
         state.start_epoch(epoch + 1)
         self.save()
-        self._stop_if_asked()
+        self._save_or_stop()
 
     def _between_updates(self) -> bool:
         """Return whether no gradient waits for further batches: only then nothing is lost by stopping."""
         position = self.state.position
         return position % self.config.train.accumulate == 0 or position == len(self.train_batches.batches)
 
-    def _stop_if_asked(self) -> None:
-        if self.stop.signum is not None:
+    def _save_or_stop(self, due: bool = False) -> bool:
+        """Save where any process finds it due; save and stop where one was asked to. Return whether it was saved."""
+        signum, save = ranks.highest(self.stop.asked, int(due))
+        if signum or save:
             self.save()
-            raise Interrupted(self.stop.signum)
+        if signum:
+            raise Interrupted(signum)
+        return bool(save)
 
     def evaluate_dev(self, loader: workers.Loader | None = None) -> dict[str, float]:
         """Return loss for each token and the objective's figures on the development set."""
@@ -221,13 +228,17 @@ class AsrBrain(Brain):  # type: ignore[misc]
         loader = loader or self._dev_loader()
         self.modules.eval()
         self.dev_batches.set_epoch(0)
-        total = 0.0
-        for batch in workers.received(loader):
-            total += float(self.evaluate_batch(batch, Stage.VALID))
+        total = torch.zeros((), dtype=torch.float64)
+        batches = workers.received(loader)
+        for _ in range(math.ceil(len(self.dev_batches.batches) / ranks.count())):
+            batch = next(batches, None)  # the last ones may be fewer than the processes
+            if batch is not None:
+                total += self.evaluate_batch(batch, Stage.VALID)
             if not self._enough():  # else the run would be taken for one that ended before this evaluation
-                self._stop_if_asked()
+                self._save_or_stop()
+        ranks.add_up(total)
         tokens = sum(map(len, dev.tokens))
-        return {"dev_loss": total / max(1, tokens), **self.objective.metrics()}
+        return {"dev_loss": float(total) / max(1, tokens), **self.objective.metrics()}
 
     @torch.no_grad()
     def calibrate(self) -> Calibration | None:
@@ -239,12 +250,12 @@ class AsrBrain(Brain):  # type: ignore[misc]
             readings = self.objective.readings(self.compute_forward(batch, Stage.VALID), TEMPERATURES)
             for temperature, results in zip(TEMPERATURES, readings, strict=True):
                 heard[temperature].update(zip(batch.utt_ids, results, strict=True))
-        return fit_temperature(heard, {u.utt_id: u.text for u in self.corpus.dev.utterances})
+        return fit_temperature(of_all_processes(heard), {u.utt_id: u.text for u in self.corpus.dev.utterances})
 
     def _growth(self, valid_set: workers.Loader) -> dict[str, list[float]]:
         """Return, for a LiGRU, how far one step can stretch each layer's state: what rises before it diverges."""
         model = self.modules.model
-        if self.config.cell.name != "ligru":
+        if self.config.cell.name != "ligru" or not ranks.is_first():
             return {}
         batch = workers.first(valid_set)
         x, lens = model.stack(batch.feats.to(self.device), batch.feat_lens)
@@ -253,6 +264,7 @@ class AsrBrain(Brain):  # type: ignore[misc]
     def _update(self) -> bool:
         """Clip, step and clear the gradients; False, and no step, when they are not finite."""
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        distributed.add_up_gradients(parameters)
         limit = self.config.train.max_grad_norm
         norm = torch.nn.utils.clip_grad_norm_(parameters, math.inf if limit is None else limit)
         if not torch.isfinite(norm):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 import numpy as np
 
-from asr_ligru.decode.result import Result
+from asr_ligru import ranks
+from asr_ligru.decode.result import Result, TimedWord
 from asr_ligru.score.wer import score
 from asr_ligru.text.units import words_of
 
@@ -34,6 +36,22 @@ class Calibration:
     word_ece_raw: float
     word_confidence: float
     word_right: float
+
+
+def of_all_processes(heard: dict[float, dict[str, Result]]) -> dict[float, dict[str, Result]]:
+    """Return the readings of all processes of the run; of other processes' ones the words alone."""
+    if ranks.count() == 1:
+        return heard
+    found: dict[float, dict[str, Result]] = {}
+    for temperature, readings in heard.items():
+        words: dict[str, Any] = {
+            utt_id: [[w.text, w.start, w.end, w.confidence] for w in r.words] for utt_id, r in readings.items()
+        }
+        found[temperature] = {
+            utt_id: Result("", 0.0, tuple(TimedWord(*word) for word in timed), ())
+            for utt_id, timed in ranks.merged(words).items()
+        }
+    return found
 
 
 def fit_temperature(heard: Mapping[float, Mapping[str, Result]], refs: Mapping[str, str]) -> Calibration | None:

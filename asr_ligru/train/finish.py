@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 
+from asr_ligru import ranks
 from asr_ligru.config import Config
 from asr_ligru.decode.run import Timing, decode_utterances
-from asr_ligru.models.load import load_model
+from asr_ligru.decode.speakers import uses_speakers
+from asr_ligru.models.load import LoadedModel, load_model
 from asr_ligru.safety import atomic_write, json_text
 from asr_ligru.score.wer import score
 from asr_ligru.train.commit_id import source_commit
@@ -38,9 +40,11 @@ def score_and_record(
     timing = Timing()
     if config.decode.split != "none":
         utterances = load_split(config.corpus, getattr(config.corpus, config.decode.split))
-        with ProgressBar(f"scoring {config.decode.split}", len(utterances), config.train.progress, leave=False) as bar:
-            hyps, timing = decode_utterances(model, utterances, batch_frames=config.decode.batch_frames, tick=bar.tick)
-        write_scores(run_dir, utterances, hyps, config.corpus.scoring)
+        hyps, timing = decode_together(model, utterances, config)
+        if ranks.is_first():
+            write_scores(run_dir, utterances, hyps, config.corpus.scoring)
+    if not ranks.is_first():
+        return
     best = state.evaluated()[0]
     record: dict[str, Any] = {
         "run": config.run_name,
@@ -67,6 +71,26 @@ def score_and_record(
     atomic_write(run_dir / "run.json", json_text(record, indent=1))
 
 
+def decode_together(
+    model: LoadedModel, utterances: Sequence[Utterance], config: Config
+) -> tuple[list[Hypothesis], Timing]:
+    """Decode a part of the utterances in each process of the run, whole speakers where the model adapts to them.
+
+    Returns:
+        In each process all hypotheses, in the order of ``utterances``, and the time of the slowest.
+    """
+    keys = [(u.speaker if uses_speakers(model) else "") or u.utt_id for u in utterances]
+    own = set(ranks.share(list(dict.fromkeys(keys))))
+    part = [u for u, key in zip(utterances, keys, strict=True) if key in own]
+    show = config.train.progress and ranks.is_first()
+    with ProgressBar(f"scoring {config.decode.split}", len(part), show, leave=False) as bar:
+        hyps, timing = decode_utterances(model, part, batch_frames=config.decode.batch_frames, tick=bar.tick)
+    found = ranks.merged({h.utt_id: [h.text, h.score, h.status] for h in hyps})
+    times = ranks.gathered([timing.audio_s, timing.wall_s])
+    whole = Timing(sum(audio_s for audio_s, _ in times), max(wall_s for _, wall_s in times))
+    return [Hypothesis(u.utt_id, *found[u.utt_id]) for u in utterances], whole
+
+
 def hardware(device: str) -> str:
     """Return the processor's name, or the GPU's when ``device`` may be one, with the number of threads."""
     if device != "cpu" and torch.cuda.is_available():
@@ -75,7 +99,8 @@ def hardware(device: str) -> str:
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     threads = torch.get_num_threads()
-    return f"{names[0] if names else platform.machine()}, {threads} thread{'s' if threads > 1 else ''}"
+    each = "" if ranks.count() == 1 else f"{ranks.count()} processes of "
+    return f"{names[0] if names else platform.machine()}, {each}{threads} thread{'s' if threads > 1 else ''}"
 
 
 def write_scores(folder: Path, utterances: Sequence[Utterance], hyps: Sequence[Hypothesis], profile: str) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
+from asr_ligru import ranks
 from asr_ligru.config import Config, DecodeConfig
 from asr_ligru.decode.result import Decoder, Result
 from asr_ligru.decode.wfst.build import hmm_graph
@@ -76,8 +78,11 @@ class HybridObjective:
 
     def metrics(self) -> dict[str, float]:
         """Return the shares of wrong words and of frames in a wrong state."""
-        words = score({u.utt_id: u.text for u in self.dev.utterances}, self._texts, profile=self.profile).words
-        frames = self._wrong / max(1, self._frames)
+        texts = ranks.merged(self._texts)
+        words = score({u.utt_id: u.text for u in self.dev.utterances}, texts, profile=self.profile).words
+        counts = torch.tensor([self._wrong, self._frames])
+        ranks.add_up(counts)
+        frames = int(counts[0]) / max(1, int(counts[1]))
         self._texts, self._wrong, self._frames = {}, 0, 0
         return {"dev_wer": words.errors / words.ref, "dev_frame_error": frames}
 

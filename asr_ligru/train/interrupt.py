@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +16,25 @@ class StopRequest:
 
     SIGHUP stays ignored where the process was started to ignore it, as by ``nohup``.
 
+    Args:
+        launched: whether a launcher started this process: it then stops when its launcher is gone, and hears a signal
+            once, because launchers repeat them.
+
     Attributes:
         signum: the signal that came, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, launched: bool = False) -> None:
         self.signum: int | None = None
+        self._launcher = os.getppid() if launched else None
         self._later = False
+
+    @property
+    def asked(self) -> int:
+        """The signal to stop for, or 0."""
+        if self._launcher not in (None, os.getppid()):
+            return signal.SIGTERM
+        return self.signum or 0
 
     def __enter__(self) -> StopRequest:
         heard = [s for s in _SIGNALS if s != signal.SIGHUP or signal.getsignal(s) != signal.SIG_IGN]
@@ -44,7 +57,7 @@ class StopRequest:
             self._later = False
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
-        if self.signum is not None or not self._later:
+        if not self._later or (self.signum is not None and self._launcher is None):
             raise Interrupted(signum)
         self.signum = signum
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from asr_ligru import ranks
 from asr_ligru.typing import Batch
 
 BLANK_ID = 0
@@ -57,6 +58,19 @@ def frame_losses(log_probs: Tensor, batch: Batch, smoothing: float = 0.0) -> Ten
     return -picked.masked_fill(~valid.to(log_probs.device), 0.0).sum(1)
 
 
-def per_token(losses: Tensor, batch: Batch) -> Tensor:
-    """Return the batch's loss: nats for each token, so that long and short batches weigh alike."""
-    return losses.sum() / batch.token_lens.sum().clamp(min=1)
+def per_token(losses: Tensor, batch: Batch, counted: bool = True) -> Tensor:
+    """Return the batch's loss: nats for each token, so that long and short batches weigh alike.
+
+    Where several processes have a part of the batch each, the tokens are those of all parts, and the sum of what the
+    processes get is the loss.
+
+    Args:
+        losses: (B,) of the utterances.
+        batch: the part of this process.
+        counted: False where this part is another process' too.
+    """
+    total, tokens = losses.sum(), batch.token_lens.sum()
+    if not counted:
+        total, tokens = total * 0.0, tokens * 0
+    ranks.add_up(tokens)
+    return total / tokens.clamp(min=1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from asr_ligru import ranks
 from asr_ligru.errors import DivergedError
 from asr_ligru.safety import atomic_write, printable
 from asr_ligru.typing import Batch
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from asr_ligru.train.brain import AsrBrain
 
 _NAMED = 5  # utterances in a message; the record lists all
+_ORDER = ("features are", "loss is", "gradient is")  # the earlier makes the later
 
 
 def report(brain: AsrBrain, batch: Batch, losses: Tensor) -> None:
@@ -26,11 +28,16 @@ def report(brain: AsrBrain, batch: Batch, losses: Tensor) -> None:
     """
     state, allowed = brain.state, brain.config.train.max_nonfinite
     path = brain.run_dir / f"nonfinite-step-{state.step + 1}.json"
-    atomic_write(path, json.dumps(_record(brain, batch, losses), indent=1))
+    records = ranks.gathered(_record(brain, batch, losses))
+    culprits = ranks.gathered(_culprit(batch, losses))
+    if ranks.is_first():
+        whole = records[0] | {"utterances": [u for record in records for u in record["utterances"]]}
+        atomic_write(path, json.dumps(whole, indent=1))
     brain.optimizer.zero_grad(set_to_none=True)
     state.skipped += 1
     if state.skipped > allowed:
-        what, whose = _culprit(batch, losses)
+        what = min((what for what, _ in culprits), key=_ORDER.index)
+        whose = [utt_id for found, utt_ids in culprits if found == what for utt_id in utt_ids]
         ligru = brain.config.cell.name == "ligru"
         raise DivergedError(
             f"the {what} not finite at update {state.step + 1} ({_listed(whose)})",
@@ -43,10 +50,10 @@ def report(brain: AsrBrain, batch: Batch, losses: Tensor) -> None:
 def _culprit(batch: Batch, losses: Tensor) -> tuple[str, Sequence[str]]:
     """Return what was not finite first, and whose it was: one such sample makes all losses of a batch NaN."""
     feats = [bool(x[:n].isfinite().all()) for x, n in zip(batch.feats, batch.feat_lens, strict=True)]
-    for what, finite in (("features are", feats), ("loss is", losses.isfinite().tolist())):
+    for what, finite in zip(_ORDER, (feats, losses.isfinite().tolist()), strict=False):
         if not all(finite):
             return what, [utt_id for utt_id, fine in zip(batch.utt_ids, finite, strict=True) if not fine]
-    return "gradient is", batch.utt_ids
+    return _ORDER[-1], batch.utt_ids
 
 
 def _listed(utt_ids: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from asr_ligru import ranks
 from asr_ligru.config import Config
 from asr_ligru.decode.greedy import BestPath, GreedyDecoder, best_paths
 from asr_ligru.decode.result import Result
@@ -37,7 +38,7 @@ class Objective(Protocol):
         ...
 
     def metrics(self) -> dict[str, float]:
-        """Return figures on all that was observed, ``dev_wer`` among them (fractions), and forget it."""
+        """Return figures on all that the processes observed, ``dev_wer`` among them (fractions), and forget it."""
         ...
 
     def readings(self, predictions: Predictions, temperatures: Sequence[float]) -> list[list[Result]]:
@@ -81,7 +82,7 @@ class CtcObjective:
     def metrics(self) -> dict[str, float]:
         """Return the share of wrong words."""
         paths, self.paths = self.paths, {}
-        hyps = {utt_id: self.tokenizer.decode(path.tokens) for utt_id, path in paths.items()}
+        hyps = ranks.merged({utt_id: self.tokenizer.decode(path.tokens) for utt_id, path in paths.items()})
         words = score({u.utt_id: u.text for u in self.dev.utterances}, hyps, profile=self.profile).words
         return {"dev_wer": words.errors / words.ref}
 

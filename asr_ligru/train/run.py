@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,15 +14,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from asr_ligru import ranks
 from asr_ligru.config import Config, as_dict
 from asr_ligru.data.manifest import write_bad_utterances
 from asr_ligru.errors import ConfigError
+from asr_ligru.features.augment import generator
 from asr_ligru.models.build import build_model
 from asr_ligru.models.folder import write_model_folder
 from asr_ligru.nn.frontend import StackFrames
 from asr_ligru.ops.fused_cpu.memory import keep_freed_memory
 from asr_ligru.safety import atomic_write, json_text, printable, read_json
-from asr_ligru.train import checkpoint, workers
+from asr_ligru.train import checkpoint, distributed, workers
 from asr_ligru.train.brain import AsrBrain
 from asr_ligru.train.corpus import Corpus, load_corpus
 from asr_ligru.train.finish import score_and_record
@@ -75,14 +78,13 @@ def train(config: Config, command: str = "") -> Path:
         DivergedError: a loss or gradient was not finite.
     """
     run = Run(config, Path(config.exp_dir), command)
-    with run_lock(run.dir), StopRequest() as stop, workers.watched():
-        checkpoint.sweep(run.checkpoints)
-        checkpoint.sweep(run.dir)
-        _check_same_architecture(run)
-        if run.finished:
-            log.info("%s is finished", run.dir)
+    with distributed.together(config.train.ddp_timeout_s), ExitStack() as held:
+        if ranks.is_first():
+            held.enter_context(run_lock(run.dir))
+        stop = held.enter_context(StopRequest(ranks.count() > 1))
+        held.enter_context(workers.watched())
+        if _prepare(run):
             return run.dir
-        atomic_write(run.dir / "config.json", json_text(as_dict(config), indent=1))
         _set_threads(config)
         keep_freed_memory()
         torch.manual_seed(config.seed)
@@ -91,12 +93,28 @@ def train(config: Config, command: str = "") -> Path:
     return run.dir
 
 
+def _prepare(run: Run) -> bool:
+    """Make the folder ready, in the first process; return whether there is nothing left to do."""
+    if ranks.is_first():
+        checkpoint.sweep(run.checkpoints)
+        checkpoint.sweep(run.dir)
+        _check_same_architecture(run)
+        if run.finished:
+            log.info("%s is finished", run.dir)
+        else:
+            atomic_write(run.dir / "config.json", json_text(as_dict(run.config), indent=1))
+    distributed.agree(configuration=as_dict(run.config))
+    return ranks.gathered(run.finished)[0]
+
+
 def _fit(run: Run, corpus: Corpus, stop: StopRequest) -> None:
     config = run.config
     model = build_model(config, corpus.source.frontend.size, corpus.tokenizer.vocab_size, corpus.hmm)
     state = RunState()
     label = config.cell.name
-    with ProgressBar(label, config.train.epochs, config.train.progress) as bar:
+    if not ranks.is_first():  # the same model in each process, but other dropout
+        torch.manual_seed(int(generator(config.seed, ranks.rank(), "dropout").integers(2**62)))
+    with ProgressBar(label, config.train.epochs, _shows_progress(config)) as bar:
         brain = AsrBrain(
             config,
             model,
@@ -113,38 +131,51 @@ def _fit(run: Run, corpus: Corpus, stop: StopRequest) -> None:
     tensors, dev = _choose_weights(run, brain)
     model.load_state_dict(tensors)
     calibration = brain.calibrate()
-    write_model_folder(
-        run.dir / "model",
-        tensors=tensors,
-        meta={
-            "config": as_dict(config),
-            "num_features": corpus.source.frontend.size,
-            "temperature": calibration.temperature if calibration else 1.0,
-            "longest_s": max(u.duration_s for u in corpus.train.utterances),
-        },
-        tokenizer=corpus.tokenizer,
-        frontend_tensors=corpus.source.frontend.state_dict(),
-        lexicon_path=Path(config.corpus.dir) / "lexicon.txt" if corpus.lexicon else None,
-        hmm=corpus.hmm,
-    )
+    if ranks.is_first():
+        write_model_folder(
+            run.dir / "model",
+            tensors=tensors,
+            meta={
+                "config": as_dict(config),
+                "num_features": corpus.source.frontend.size,
+                "temperature": calibration.temperature if calibration else 1.0,
+                "longest_s": max(u.duration_s for u in corpus.train.utterances),
+            },
+            tokenizer=corpus.tokenizer,
+            frontend_tensors=corpus.source.frontend.state_dict(),
+            lexicon_path=Path(config.corpus.dir) / "lexicon.txt" if corpus.lexicon else None,
+            hmm=corpus.hmm,
+        )
+    ranks.wait_for_all()
     facts = {"dev_wer": dev["dev_wer"], **(asdict(calibration) if calibration else {})}
     score_and_record(run.dir, config, state, dev=facts, command=run.command, bad=corpus.bad)
 
 
+def _shows_progress(config: Config) -> bool:
+    return config.train.progress and ranks.is_first()
+
+
 def save(run: Run, brain: AsrBrain) -> None:
-    """Commit a checkpoint, then metrics, then drop checkpoints that are neither newest nor among the best."""
+    """Commit a checkpoint, then metrics, then drop checkpoints that are neither newest nor among the best.
+
+    All processes of the run call it, and the first one writes.
+    """
     state, config = brain.state, run.config
+    random = distributed.all_rng_states(rng_state())
+    if not ranks.is_first():
+        return
     optimizer, groups = flatten_optimizer(brain.optimizer, dict(brain.modules.model.named_parameters()))
     tensors: dict[str, dict[str, Tensor]] = {
         "model": brain.modules.model.state_dict(),
         "optimizer": optimizer,
-        "rng": rng_state(),
+        "rng": random,
     }
     meta = {
         "run": state.to_json(),
         "schedule": brain.schedule.state(),
         "optimizer": groups,
         "corpus": brain.corpus.fingerprint,
+        "processes": ranks.count(),
     }
     checkpoint.commit(run.checkpoints, state.step, tensors, meta)
     _write_metrics(run.dir, state)
@@ -153,28 +184,32 @@ def save(run: Run, brain: AsrBrain) -> None:
 
 
 def device(name: str) -> str:
-    """Return "cpu" or "cuda:0" for ``auto``, and ``name`` itself when the machine has it.
+    """Return "cpu" or this process' GPU for ``auto``, and ``name`` itself when the machine has it.
 
     Raises:
         ConfigError: there is no such device.
     """
+    if name in ("auto", "cuda") and torch.cuda.is_available():
+        return distributed.local_gpu()
     if name == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
+        return "cpu"
     if name != "cpu" and not (name.startswith("cuda") and torch.cuda.is_available()):
         raise ConfigError(f"no device {name!r} here", where="train.device", fix="train.device=auto")
-    return "cuda:0" if name == "cuda" else name
+    return name
 
 
 def _load(run: Run) -> Corpus:
     config = run.config
     cache = Path(config.corpus.dir) / "features" if config.features.cache else None
-    bars = partial(ProgressBar, enabled=config.train.progress, leave=False)
+    bars = partial(ProgressBar, enabled=_shows_progress(config), leave=False)
     bad: list[BadUtterance] = []
     try:
         corpus = load_corpus(config, cache, StackFrames(config.model.stack_frames).output_length, bars, bad)
     finally:
-        write_bad_utterances(run.dir / "bad_utterances.jsonl", bad)
-    if bad:
+        if ranks.is_first():
+            write_bad_utterances(run.dir / "bad_utterances.jsonl", bad)
+    distributed.agree(corpus=corpus.fingerprint)
+    if bad and ranks.is_first():
         first = bad[0]
         log.warning(
             "%d utterances left out, such as %s (%s); all in %s",
@@ -227,6 +262,7 @@ def _set_threads(config: Config) -> None:
 
 def _resume(run: Run, brain: AsrBrain) -> None:
     found = checkpoint.latest(run.checkpoints)
+    distributed.agree(checkpoint=found and found.step)
     if found is None:
         return
     if found.state.get("corpus", brain.corpus.fingerprint) != brain.corpus.fingerprint:
@@ -238,12 +274,19 @@ def _resume(run: Run, brain: AsrBrain) -> None:
     brain.modules.model.load_state_dict(found.tensors["model"])
     named = dict(brain.modules.model.named_parameters())
     restore_optimizer(brain.optimizer, named, found.tensors["optimizer"], found.state["optimizer"])
-    set_rng_state(found.tensors["rng"])
+    set_rng_state(distributed.own_rng_states(found.tensors["rng"]))
     for key, value in found.state["run"].items():
         setattr(brain.state, key, value)
     brain.schedule.restore(found.state["schedule"])
-    _write_metrics(run.dir, brain.state)
     brain.bar.write(f"resuming {run.dir} at epoch {brain.state.epoch}, step {brain.state.step}")
+    if ranks.is_first():
+        _write_metrics(run.dir, brain.state)
+        before, now = found.state.get("processes", 1), ranks.count()
+        if before != now:
+            log.warning(
+                "saved by %d process%s and continued by %d: results will not equal those of an unbroken run exactly",
+                before, "es" if before > 1 else "", now,
+            )  # fmt: skip
 
 
 def _write_metrics(run_dir: Path, state: RunState) -> None:
@@ -252,6 +295,7 @@ def _write_metrics(run_dir: Path, state: RunState) -> None:
 
 def _choose_weights(run: Run, brain: AsrBrain) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return the average of the best checkpoints, or the best one where that is better, and its development metrics."""
+    ranks.wait_for_all()  # until the last checkpoint is written
     records = brain.state.evaluated()[: run.config.train.average_best]
     states = [checkpoint.load(run.checkpoints / checkpoint.name_of(m["step"])).tensors["model"] for m in records]
     if len(states) == 1:

@@ -90,8 +90,13 @@ def rng_state() -> dict[str, Tensor]:
 
 
 def set_rng_state(states: Mapping[str, Tensor]) -> None:
-    """Put back what ``rng_state`` returned; states of GPUs that this machine does not have are left out."""
-    torch.set_rng_state(states["cpu"])
+    """Put back what ``rng_state`` returned; states of GPUs that this machine does not have are left out.
+
+    Args:
+        states: none at all leaves the generators as they are.
+    """
+    if "cpu" in states:
+        torch.set_rng_state(states["cpu"])
     for i in range(torch.cuda.device_count()):
         if f"cuda_{i}" in states:
             torch.cuda.set_rng_state(states[f"cuda_{i}"], i)

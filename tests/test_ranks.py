@@ -8,13 +8,12 @@ import torch.distributed as dist
 from tolerance import assert_close
 from torch import Tensor
 
+from asr_ligru import ranks
 from asr_ligru.features import fmllr
 from asr_ligru.features.fmllr_stats import FmllrStats
 from asr_ligru.features.lda_mllt import LdaStats, MlltStats, estimate_lda, estimate_mllt
-from asr_ligru.features.shards import all_reduce
 from asr_ligru.hmm.diag_gmm import DiagGmm, GmmStats
-
-from .fmllr_case import DIM, NUM_GAUSS, frames, model
+from tests.features.fmllr_case import DIM, NUM_GAUSS, frames, model
 
 NUM_RANKS, NUM_SPEAKERS = 2, 3
 
@@ -31,7 +30,7 @@ def results(rank: int, num_ranks: int) -> dict[str, Tensor]:
     stats = FmllrStats.stack(speakers)
     whole = FmllrStats(stats.table.sum(0), DIM)
     mllt = MlltStats.zeros(DIM).add(whole, sums.table, means, inv_vars)
-    all_reduce(stats.table, lda.classes, lda.scatter, mllt.table)
+    ranks.add_up(stats.table, lda.classes, lda.scatter, mllt.table)
     return {
         "fmllr": fmllr.estimate(stats).transforms,
         "lda": estimate_lda(lda, 2).matrix,
@@ -47,7 +46,7 @@ def work(rank: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
-def test_all_reduce_two_ranks_estimate_what_one_process_does(tmp_path: Path) -> None:
+def test_add_up_two_ranks_estimate_what_one_process_does(tmp_path: Path) -> None:
     torch.multiprocessing.start_processes(work, (str(tmp_path),), NUM_RANKS, start_method="fork")
     expected = results(0, 1)
     for rank in range(NUM_RANKS):
@@ -56,7 +55,7 @@ def test_all_reduce_two_ranks_estimate_what_one_process_does(tmp_path: Path) -> 
                 assert_close(torch.from_numpy(found[name]), value, name)
 
 
-def test_all_reduce_without_ranks_changes_nothing() -> None:
+def test_add_up_without_ranks_changes_nothing() -> None:
     table = torch.arange(3.0)
-    all_reduce(table)
+    ranks.add_up(table)
     assert table.tolist() == [0, 1, 2]
