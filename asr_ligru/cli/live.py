@@ -8,7 +8,7 @@ import sys
 
 from asr_ligru.errors import ConfigError
 
-_OTHERS = {
+_OTHERS: dict[str, object] = {
     "format": ("txt",),
     "output": "-",
     "others": [],

@@ -198,10 +198,11 @@ def test_speaker_map_that_names_nobody_is_said(
     assert "does not adapt to speakers" in caplog.text
 
 
-def test_with_itself_a_model_hears_what_it_hears_alone(model: str, wavs: Path, capsys: Capture) -> None:
+def test_with_itself_a_model_hears_what_it_hears_alone(
+    model: str, wavs: Path, capsys: Capture, caplog: pytest.LogCaptureFixture
+) -> None:
     assert code_of([model, str(wavs)]) == 0
     alone = capsys.readouterr().out
     assert code_of([model, str(wavs), "--with", model, model, "-v"]) == 0
-    captured = capsys.readouterr()
-    assert captured.out == alone
-    assert "with 2 more" in captured.err
+    assert capsys.readouterr().out == alone
+    assert "with 2 more" in caplog.text
