@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from asr_ligru import __version__
-from asr_ligru.cli import corpora, decode, demo, export, fmllr, lm, results, serve, setup, train, tune
+from asr_ligru.cli import corpora, decode, demo, export, fmllr, lm, results, rover, serve, setup, train, tune
 from asr_ligru.errors import AsrLigruError, EnvironmentError_
 from asr_ligru.registry import nearest
 from asr_ligru.safety import printable, printable_lines
@@ -32,7 +32,7 @@ os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 # Large tensors on large pages: a tenth off a training step.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
-_VERBS = (demo, train, decode, serve, results, corpora, lm, tune, fmllr, export, setup)
+_VERBS = (demo, train, decode, serve, results, rover, corpora, lm, tune, fmllr, export, setup)
 _DESCRIPTION = "Train and use speech recognisers with light gated recurrent units."
 
 

@@ -43,11 +43,12 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One line of a CTM file: a word, its recording and channel, and the middle of its time, seconds."""
+    """One line of a CTM file: a word, its recording and channel, the middle of its time, seconds, and confidence."""
 
     place: Place
     middle_s: float
     word: str
+    confidence: float | None = None
 
 
 def read_stm(path: Path) -> list[Segment]:
@@ -86,7 +87,8 @@ def read_ctm(path: Path) -> list[Word]:
         if fields[4].upper().startswith("<ALT"):
             raise ValueError("alternatives are not scored: keep one of them")
         begin_s, duration_s = _seconds(fields[2]), _seconds(fields[3])
-        words.append((begin_s, Word((fields[0], fields[1]), begin_s + duration_s / 2, fields[4])))
+        confidence = _share(fields[5]) if len(fields) == 6 else None
+        words.append((begin_s, Word((fields[0], fields[1]), begin_s + duration_s / 2, fields[4], confidence)))
 
     parse_lines(path, take)
     return [word for _, word in sorted(words, key=lambda item: item[0])]
@@ -165,3 +167,12 @@ def _seconds(text: str) -> float:
     if not 0 <= value < math.inf:
         raise ValueError(f"expected seconds, got {text!r}")
     return value
+
+
+def _share(text: str) -> float | None:
+    """Return a confidence; None where it says that there is none, as NIST's programs write it."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value <= 1 else None
