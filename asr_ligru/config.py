@@ -69,6 +69,9 @@ class ModelConfig:
     head_dropout: float = ranged(0.0, 0.0, 0.95)
     phone_weight: float = ranged(1.0, 0.0, 100.0)  # hybrid: of the phones' loss, beside that of the tied states
     label_smoothing: float = ranged(0.0, 0.0, 0.9)  # hybrid: share of a frame's target that is spread over all
+    ctc_weight: float = ranged(0.0, 0.0, 1.0)  # hybrid: of the CTC loss of a head over tokens; 0: there is no such head
+    inter_ctc_layers: tuple[int, ...] = ()  # inner layers, the lowest is 1, that the CTC head reads too, in training
+    inter_ctc_weight: float = ranged(0.3, 0.0, 0.95)  # share of theirs in the CTC loss; the rest is the last layer's
 
 
 @dataclass(frozen=True)
@@ -357,7 +360,8 @@ def _check(hint: Any, metadata: Mapping[str, Any], raw: Any) -> tuple[str, Any]:
 
 def _check_list(kind: type, metadata: Mapping[str, Any], raw: Any) -> tuple[str, Any]:
     if not isinstance(raw, (list, tuple)) or not all(_is_number(x) if kind is float else type(x) is kind for x in raw):
-        return f"expected a list of {'numbers' if kind is float else 'names'}, got {raw!r}", None
+        what = {float: "numbers", int: "whole numbers", str: "names"}[kind]
+        return f"expected a list of {what}, got {raw!r}", None
     sizes = metadata.get("span")
     if sizes and (len(raw) not in sizes or list(raw) != sorted(raw)):
         return f"expected the least and the most, got {list(raw)}", None

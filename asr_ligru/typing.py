@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 
@@ -37,8 +38,8 @@ class BadUtterance:
 
     Attributes:
         utt_id: its id.
-        stage: where it was found out ("prepare", "audio", "text", "length", "align"), or "sound" for a noise
-            or impulse response.
+        stage: where it was found out ("prepare", "audio", "text", "length", "align"); "sound" for a noise or impulse
+            response; "ctc" where it is left out of the loss of a hybrid model's CTC head alone.
         reason: one line.
         path: its audio file.
     """
@@ -53,6 +54,10 @@ class BadUtterance:
         return {"id": self.utt_id, "stage": self.stage, "reason": self.reason, "path": self.path}
 
 
+def _none() -> Tensor:
+    return torch.zeros(0, dtype=torch.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Utterances padded to a common length.
@@ -65,6 +70,8 @@ class Batch:
             each frame, U = T; none at all where an utterance could not be aligned.
         token_lens: (B,) int64.
         epoch: the epoch it was drawn for; seeds everything random about it.
+        ctc_tokens: (B, U) int64 target ids of a hybrid model's CTC head, as ``tokens`` of a CTC model.
+        ctc_token_lens: (B,) int64; 0 where that head learns nothing from an utterance.
     """
 
     utt_ids: tuple[str, ...]
@@ -73,6 +80,8 @@ class Batch:
     tokens: Tensor
     token_lens: Tensor
     epoch: int = 0
+    ctc_tokens: Tensor = field(default_factory=_none)
+    ctc_token_lens: Tensor = field(default_factory=_none)
 
 
 @dataclass(frozen=True, slots=True)

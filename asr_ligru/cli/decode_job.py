@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from asr_ligru.cli.decode_bar import DecodeBar
-from asr_ligru.decode.choose import Knowledge, make_decoder
+from asr_ligru.decode.choose import Knowledge, as_read_by, make_decoder
 from asr_ligru.decode.files import decode_files
 from asr_ligru.decode.inputs import Input, find_inputs, read_speaker_map, with_speakers
 from asr_ligru.decode.outputs import OutputFolder, for_stdout, output_names, utt_ids
@@ -45,6 +45,17 @@ class DecodeJob:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
+        self._knowledge = Knowledge(
+            options.lm,
+            options.lexicon,
+            options.decode_config,
+            options.hot_words,
+            options.acoustic_scale,
+            options.word_score,
+            options.rescore,
+            options.rescore_weight,
+            options.rescore_bonus,
+        )
         self._folder = None if options.output == "-" else OutputFolder(Path(options.output), options.format)
         inputs = self._with_speakers(find_inputs(options.audio, with_raw=options.raw_rate is not None))
         if self._folder is None and options.format[0] in _ONE_FILE_EACH and len(inputs) > 1:
@@ -74,7 +85,9 @@ class DecodeJob:
         if self._options.threads:
             torch.set_num_threads(self._options.threads)
         device = choose_device(self._options.device)
-        model = combine([load_model(path) for path in (self._options.model, *self._options.others)])
+        paths = (self._options.model, *self._options.others)
+        decoder, known = self._options.decoder, self._knowledge
+        model = combine([as_read_by(load_model(path), decoder, known) for path in paths])
         model.to(device)
         cell = model.config.cell
         size = f"{cell.num_layers}x{cell.hidden_size}, {model.network.num_parameters() / 1e6:.2f} M parameters"
@@ -89,21 +102,7 @@ class DecodeJob:
     def _decode(self, model: LoadedModel) -> None:
         options = self._options
         settings = Settings(
-            decoder=make_decoder(
-                model,
-                options.decoder,
-                Knowledge(
-                    options.lm,
-                    options.lexicon,
-                    options.decode_config,
-                    options.hot_words,
-                    options.acoustic_scale,
-                    options.word_score,
-                    options.rescore,
-                    options.rescore_weight,
-                    options.rescore_bonus,
-                ),
-            ),
+            decoder=make_decoder(model, options.decoder, self._knowledge),
             n_best=options.n_best,
             channel=options.channel,
             raw_rate_hz=options.raw_rate,

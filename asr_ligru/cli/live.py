@@ -34,11 +34,12 @@ def run(options: argparse.Namespace) -> int:
     Such a line begins with "partial" or "final" and a tab; with ``--quiet`` there are only final ones, without that.
     """
     _check(options)
+    from asr_ligru.decode.choose import as_read_by
     from asr_ligru.decode.streaming import stream
     from asr_ligru.models.load import load_model
     from asr_ligru.safety import printable
 
-    model = load_model(options.model)
+    model = as_read_by(load_model(options.model), "greedy")
     on_terminal = sys.stdout.isatty()
     for update in stream(model, sys.stdin.buffer, raw_rate_hz=options.raw_rate):
         text = printable(update.segment.text)

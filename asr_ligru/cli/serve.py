@@ -79,13 +79,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _model_and_decoder(options: argparse.Namespace) -> tuple[LoadedModel, Decoder]:
     from asr_ligru.cli.decode_job import choose_device
-    from asr_ligru.decode.choose import Knowledge, make_decoder
+    from asr_ligru.decode.choose import Knowledge, as_read_by, make_decoder
     from asr_ligru.models.load import load_model
 
     device = choose_device(options.device)
-    model = load_model(options.model)
-    model.to(device)
     knowledge = Knowledge(options.lm, options.lexicon, options.decode_config)
+    model = as_read_by(load_model(options.model), options.decoder, knowledge)
+    model.to(device)
     return model, make_decoder(model, options.decoder, knowledge)
 
 

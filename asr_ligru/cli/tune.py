@@ -73,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
     """Tune, write what was found and print the best combinations."""
     import torch
 
+    from asr_ligru.decode.choose import as_read_by
     from asr_ligru.decode.trials import SETTINGS, render_trials, write_trials
     from asr_ligru.decode.tune import development_set, tune
     from asr_ligru.models.combined import combine
@@ -83,9 +84,11 @@ def run(options: argparse.Namespace) -> int:
     logging.getLogger("asr_ligru.ops").setLevel(logging.WARNING)  # which backend runs is of no interest here
     torch.set_num_threads(options.threads)
     folder = _folder(options)
-    models = [load_model(path) for path in options.models]
-    if options.others:
-        models = [combine([*models, *(load_model(path) for path in options.others)])]
+    models, others = (
+        [as_read_by(load_model(path), options.decoder) for path in paths] for paths in (options.models, options.others)
+    )
+    if others:
+        models = [combine([*models, *others])]
     grid = _grid(options, models[0])
     rescoring = _rescoring(options)
     utterances = development_set(models[0], options.split, options.corpus)

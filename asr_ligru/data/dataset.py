@@ -21,12 +21,13 @@ from asr_ligru.typing import Batch, Utterance
 
 @dataclass(frozen=True)
 class Example:
-    """One utterance as the model sees it: features (T, F), token ids and the epoch they were made for."""
+    """One utterance as the model sees it: features (T, F), target ids, epoch, and the ids of a CTC head."""
 
     utt_id: str
     feats: Tensor
     tokens: tuple[int, ...]
     epoch: int
+    ctc_tokens: tuple[int, ...] = ()
 
 
 class SpeechDataset(Dataset[Example]):
@@ -40,6 +41,7 @@ class SpeechDataset(Dataset[Example]):
         augment: random changes; None for evaluation.
         distortion: of the samples, where ``augment`` asks for any.
         of_frames: whether the targets are those of frames, and change with speed and tempo.
+        ctc_tokens: target ids of each for a hybrid model's CTC head, at any speed; empty without one.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class SpeechDataset(Dataset[Example]):
         *,
         distortion: Distortion | None = None,
         of_frames: bool = False,
+        ctc_tokens: Sequence[Sequence[int]] = (),
     ) -> None:
         self.utterances = utterances
         self.tokens = tokens
@@ -60,6 +63,7 @@ class SpeechDataset(Dataset[Example]):
         self.augment = augment
         self.distortion = distortion
         self.of_frames = of_frames
+        self.ctc_tokens = ctc_tokens
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -72,7 +76,8 @@ class SpeechDataset(Dataset[Example]):
         if self.of_frames and speed != 1.0:
             framing = Framing.of(self.source.config)
             tokens = stretched(tokens, len(feats), speed, framing.window / framing.shift)
-        return Example(utterance.utt_id, feats, tuple(tokens), epoch)
+        ctc_tokens = self.ctc_tokens[index] if self.ctc_tokens else ()
+        return Example(utterance.utt_id, feats, tuple(tokens), epoch, tuple(ctc_tokens))
 
     def _feats(self, utterance: Utterance, epoch: int) -> tuple[Tensor, float]:
         """Return features and how many times as fast they are spoken."""
@@ -102,11 +107,20 @@ def stretched(targets: Sequence[int], num_frames: int, speed: float, window: flo
 
 def collate(examples: Sequence[Example]) -> Batch:
     """Pad examples to a batch."""
+    tokens, token_lens = _padded([e.tokens for e in examples])
+    ctc_tokens, ctc_token_lens = _padded([e.ctc_tokens for e in examples])
     return Batch(
         utt_ids=tuple(e.utt_id for e in examples),
         feats=pad_sequence([e.feats for e in examples], batch_first=True),
         feat_lens=torch.tensor([len(e.feats) for e in examples]),
-        tokens=pad_sequence([torch.tensor(e.tokens, dtype=torch.int64) for e in examples], batch_first=True),
-        token_lens=torch.tensor([len(e.tokens) for e in examples]),
+        tokens=tokens,
+        token_lens=token_lens,
         epoch=examples[0].epoch,
+        ctc_tokens=ctc_tokens,
+        ctc_token_lens=ctc_token_lens,
     )
+
+
+def _padded(ids: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
+    rows = [torch.tensor(row, dtype=torch.int64) for row in ids]
+    return pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in rows])

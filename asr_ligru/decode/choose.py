@@ -145,11 +145,23 @@ def _file(knowledge: Knowledge, decoder: str, usual: SettingsFile) -> SettingsFi
     return file
 
 
+def as_read_by(model: LoadedModel, name: str | None = None, knowledge: Knowledge | None = None) -> LoadedModel:
+    """Return a model as the decoder called ``name`` reads it: one of tokens reads the CTC head of a hybrid model.
+
+    Args:
+        model: any; one without a choice of heads is returned as it is.
+        name: as of ``make_decoder``.
+        knowledge: as of ``make_decoder``.
+    """
+    of_tokens = _name_of(model, name, knowledge or Knowledge()) in ("greedy", "beam")
+    return model.by_tokens() if of_tokens and model.has_two_readings else model
+
+
 def make_decoder(model: LoadedModel, name: str | None = None, knowledge: Knowledge | None = None) -> Decoder:
     """Return the decoder called ``name`` for a model.
 
     Args:
-        model: whose output it reads.
+        model: whose output it reads; see ``as_read_by``.
         name: an entry of ``DECODERS``; None for that of the settings, else wfst where the model was configured so,
             words of a hybrid model, and greedy; with rescoring wfst of a hybrid model, and beam.
         knowledge: a language model, a lexicon, weights.
@@ -159,9 +171,13 @@ def make_decoder(model: LoadedModel, name: str | None = None, knowledge: Knowled
         EnvironmentError_: the extra that it needs is not installed.
     """
     known = knowledge or Knowledge()
+    return DECODERS[_name_of(model, name, known)](model, known)
+
+
+def _name_of(model: LoadedModel, name: str | None, known: Knowledge) -> str:
     if name is None and known.settings:
         name = read_settings(known.settings).decoder
     usual = "wfst" if model.config.decode.name == "wfst" else "words" if model.hmm else "greedy"
     if known.rescore:
         usual = "wfst" if usual == "wfst" or model.hmm else "beam"
-    return DECODERS[name or usual](model, known)
+    return name or usual

@@ -13,6 +13,7 @@ from typing import Any
 
 from asr_ligru.config import as_dict
 from asr_ligru.data import audio
+from asr_ligru.decode.choose import as_read_by
 from asr_ligru.errors import ConfigError, EnvironmentError_
 from asr_ligru.export.check import Check, Runner, compare, made_up_wavs, onnx_runner
 from asr_ligru.export.torchscript import torchscript_model
@@ -70,7 +71,7 @@ def export(source: Path, kind: str, target: Path, recordings: Sequence[Path] = (
             fix = "name another with -o, or remove it"
             raise ConfigError("there is something already", where=printable(str(path)), fix=fix)
     with model_folder(source) as folder:
-        return exporter(Job(load_model(folder), folder, target, recordings))
+        return exporter(Job(as_read_by(load_model(folder), "greedy"), folder, target, recordings))
 
 
 def _network(job: Job) -> CtcModel:

@@ -68,5 +68,5 @@ def best_tokens(log_probs: Tensor, wav_lens: Tensor, blank_id: int) -> list[list
 
 def load(encoder: Encoder, path: str | Path) -> None:
     """Give an encoder the model of a ``.zip``; no code in it is run."""
-    encoder.model = load_model(Path(path))
+    encoder.model = load_model(Path(path)).by_tokens()
     encoder.network = encoder.model.network

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from asr_ligru.hmm.hybrid import HybridHmm
 from asr_ligru.models.load import LoadedModel
 
 log = logging.getLogger(__name__)
+C = TypeVar("C", bound="CombinedModel")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,10 @@ class CombinedModel(LoadedModel):
             total = log_probs if total is None else torch.logaddexp(total, log_probs)
         assert total is not None
         return total - math.log(len(self.members)), lens
+
+    def by_tokens(self: C) -> C:
+        """Return the members' CTC heads combined; see ``LoadedModel.by_tokens``."""
+        return cast(C, combine([member.by_tokens() for member in self.members]))
 
     def to(self, device: torch.device) -> None:
         """Move all networks to a device."""

@@ -1,15 +1,14 @@
 """The CTC acoustic model: frame stacking, recurrent encoder, linear head.
 
-Source: Graves et al. 2006 (CTC).
+Source: Graves et al. 2006 (CTC); Lee and Watanabe 2021 (arXiv 2102.03216) for the head that reads inner layers, too.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from asr_ligru.config import CellConfig, ModelConfig
-from asr_ligru.models.network import Network
+from asr_ligru.models.network import Network, token_log_probs
 
 
 class CtcModel(Network):
@@ -38,7 +37,12 @@ class CtcModel(Network):
             T' = ceil(T / stack_frames). What stands behind an utterance's end means nothing.
         """
         x, lens = self.encode(feats, feat_lens)
-        return torch.log_softmax(self.head(x).float(), dim=-1), lens
+        return token_log_probs(self.head, x), lens
+
+    def every_layer(self, feats: Tensor, feat_lens: Tensor) -> tuple[Tensor, ...]:
+        """Return what ``forward`` does, then log probabilities of the same shape from each of ``inner_layers``."""
+        (x, *inner), lens = self.encode_layers(feats, feat_lens)
+        return token_log_probs(self.head, x), lens, *(token_log_probs(self.head, y) for y in inner)
 
     @property
     def frames_per_output(self) -> int:

@@ -5,25 +5,29 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from asr_ligru.config import Config, build
-from asr_ligru.errors import DataError
+from asr_ligru.config import Config, DecodeConfig, build
+from asr_ligru.errors import ConfigError, DataError
 from asr_ligru.features.framing import Framing
 from asr_ligru.features.frontend import Frontend
 from asr_ligru.hmm.frontend import make_frontend
 from asr_ligru.hmm.hybrid import HybridHmm
-from asr_ligru.models.build import Model, build_model
+from asr_ligru.models.build import Model, build_model, token_model
 from asr_ligru.models.folder import ModelFolder, read_model_folder
+from asr_ligru.models.hybrid import HybridModel
 from asr_ligru.safety import Limits, printable, safe_extract
 from asr_ligru.text.tokenizer import Tokenizer
 
 _LONGEST_S = 10.0  # where a model does not say
 _ZIP_LIMITS = Limits(members=64, bytes=8 << 30)
+
+L = TypeVar("L", bound="LoadedModel")
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,28 @@ class LoadedModel:
     def to(self, device: torch.device) -> None:
         """Move the network to a device."""
         self.network.to(device)
+
+    @property
+    def has_two_readings(self) -> bool:
+        """Return whether it is a hybrid model with a CTC head: states for an HMM, and tokens."""
+        return isinstance(self.network, HybridModel) and self.network.ctc_head is not None
+
+    def by_tokens(self: L) -> L:
+        """Return the model as one that gives tokens: a hybrid model's CTC head, with the same parameters.
+
+        Confidences of its words are not fitted, their temperature is 1. A CTC model is returned as it is.
+
+        Raises:
+            ConfigError: a hybrid model without a CTC head.
+        """
+        if self.hmm is None:
+            return self
+        if not (isinstance(self.network, HybridModel) and self.has_two_readings):
+            what = "a hybrid model without a CTC head gives states, no tokens"
+            raise ConfigError(what, where="model.ctc_weight=0", fix="train with model.ctc_weight=0.3")
+        around = replace(self.config.model, name="ctc", ctc_weight=0.0)
+        config = replace(self.config, model=around, decode=DecodeConfig())  # whose weights are the HMM's
+        return replace(self, config=config, network=token_model(self.network, config), temperature=1.0, hmm=None)
 
     def feats(self, wav: Tensor, speaker: str = "") -> Tensor:
         """Return the network's input (T, F) for audio.

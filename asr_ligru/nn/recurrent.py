@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -214,6 +214,20 @@ class Encoder(nn.Module):
         out: Tensor = self(x, lens)[0]
         return out
 
+    def layer_outputs(self, x: Tensor, lens: Tensor, layers: Sequence[int]) -> list[Tensor]:
+        """Encode a padded batch and return what some of the layers give.
+
+        Args:
+            x: (B, T, F).
+            lens: (B,) int64, frames, 1 <= length <= T.
+            layers: their numbers, each in [1, L].
+
+        Returns:
+            (B, T, D * H) of each, in the order of ``layers``, zero behind each sequence's end; of the last layer what
+            ``outputs`` returns, but for rounding.
+        """
+        raise NotImplementedError
+
     def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Encode one frame of each sequence, for streaming.
 
@@ -254,13 +268,24 @@ class RecurrentStack(Encoder):
     def forward(self, x: Tensor, lens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Encode a padded batch; see ``Encoder.forward``."""
         packing = Packing(lens, x.shape[1], self.directions)
-        before = self._split(state, len(x))
-        after = []
-        rows = packing.pack(x)
-        for layer, first in zip(self.layers, before, strict=True):
-            rows, last = layer(rows, packing, first)
+        rows, after = packing.pack(x), []
+        for output, last in self._run(rows, packing, self._split(state, len(x))):
+            rows = output
             after.append(last)
         return packing.unpack(rows), self._join(after)
+
+    def layer_outputs(self, x: Tensor, lens: Tensor, layers: Sequence[int]) -> list[Tensor]:
+        """Encode a padded batch and return what some of the layers give; see ``Encoder.layer_outputs``."""
+        packing = Packing(lens, x.shape[1], self.directions)
+        passed = enumerate(self._run(packing.pack(x), packing, self._split(None, len(x))), start=1)
+        found = {number: packing.unpack(rows) for number, (rows, _) in passed if number in layers}
+        return [found[number] for number in layers]
+
+    def _run(self, rows: Tensor, packing: Packing, before: list[Tensor | None]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the output and the final state of each layer."""
+        for layer, first in zip(self.layers, before, strict=True):
+            rows, last = layer(rows, packing, first)
+            yield rows, last
 
     def _split(self, state: State | None, batch_size: int) -> list[Tensor | None]:
         if state is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -73,7 +75,15 @@ class TorchRecurrent(Encoder):
 
     def padded_outputs(self, x: Tensor, lens: Tensor) -> Tensor:
         """Encode as ``outputs`` does, by operations that are the same for every batch."""
-        network = self.network
+        return self._padded(x, lens, [self.network.num_layers])[0]
+
+    def layer_outputs(self, x: Tensor, lens: Tensor, layers: Sequence[int]) -> list[Tensor]:
+        """Encode a padded batch and return what some of the layers give; see ``Encoder.layer_outputs``."""
+        lengths.check(lens, len(x), x.shape[1])
+        return self._padded(x, lens, layers)
+
+    def _padded(self, x: Tensor, lens: Tensor, layers: Sequence[int]) -> list[Tensor]:
+        network, found = self.network, {}
         weights = iter(network.all_weights)
         for layer in range(network.num_layers):
             if layer:
@@ -82,7 +92,9 @@ class TorchRecurrent(Encoder):
             if network.bidirectional:
                 ways.append(lengths.reverse(self._one_way(lengths.reverse(x, lens), next(weights)), lens))
             x = torch.cat(ways, dim=-1)
-        return x * lengths.mask(lens, x.shape[1]).unsqueeze(-1)
+            if layer + 1 in layers:
+                found[layer + 1] = x * lengths.mask(lens, x.shape[1]).unsqueeze(-1)
+        return [found[number] for number in layers]
 
     def _one_way(self, x: Tensor, weights: list[nn.Parameter]) -> Tensor:
         """Return (B, T, H) of one layer and direction, from zero states."""

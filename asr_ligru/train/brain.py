@@ -101,6 +101,7 @@ class AsrBrain(Brain):  # type: ignore[misc]
             self.config.train.augment,
             distortion=corpus.distortion,
             of_frames=corpus.hmm is not None,
+            ctc_tokens=corpus.train.ctc_tokens,
         )
         with self.stop.later():
             self.fit(self._epochs(), self._loader(train, self.train_batches), self._dev_loader(), False)
@@ -295,7 +296,8 @@ class AsrBrain(Brain):  # type: ignore[misc]
 
     def _dev_loader(self) -> workers.Loader:
         dev = self.corpus.dev
-        return self._loader(SpeechDataset(dev.utterances, dev.tokens, self.corpus.source), self.dev_batches)
+        dataset = SpeechDataset(dev.utterances, dev.tokens, self.corpus.source, ctc_tokens=dev.ctc_tokens)
+        return self._loader(dataset, self.dev_batches)
 
     def _loader(self, dataset: SpeechDataset, batches: EpochBatches) -> workers.Loader:
         train = self.config.train

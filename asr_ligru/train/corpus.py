@@ -7,7 +7,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -41,12 +41,14 @@ log = logging.getLogger(__name__)
 class Split:
     """A usable part of a corpus: utterances, their frames at normal speed and their target ids.
 
-    Those of a hybrid model are the tied states of the frames, none where an utterance could not be aligned.
+    Those of a hybrid model are the tied states of the frames, none where an utterance could not be aligned; the ids of
+    its CTC head are in ``ctc_tokens``, which is empty without one.
     """
 
     utterances: list[Utterance]
     num_frames: list[int]
     tokens: list[list[int]]
+    ctc_tokens: list[list[int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,10 @@ class Corpus:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of what decides on batches and targets; a run goes on only where it is the same."""
-        splits = [[[u.utt_id for u in s.utterances], s.num_frames, s.tokens] for s in (self.train, self.dev)]
+        splits = [
+            [[u.utt_id for u in s.utterances], s.num_frames, s.tokens, *([s.ctc_tokens] if s.ctc_tokens else [])]
+            for s in (self.train, self.dev)
+        ]
         return hashlib.sha256(json.dumps([self.tokenizer.tokens, splits]).encode()).hexdigest()
 
 
@@ -137,12 +142,16 @@ def load_corpus(
             good, unreadable = source.scan(spoken, fit=name == "train", tick=bar.tick)
         bad += [*silent, *unreadable]
         _check_rate(unreadable, len(utterances), corpus)
+        changes = augment if name == "train" else AugmentConfig()
+        fewest = partial(_fewest, config.features, output_length, changes)
         if targets is not None:
             ready[name], lost = _label(good, targets, train=name == "train")
         else:
-            changes = augment if name == "train" else AugmentConfig()
-            ready[name], lost = _tokenise(good, tokenizer, partial(_fewest, config.features, output_length, changes))
+            ready[name], lost = _tokenise(good, tokenizer, fewest)
         bad += lost
+        if config.model.ctc_weight:
+            ready[name], unspelled = _spell(ready[name], tokenizer, fewest)
+            bad += unspelled
         if not any(u.text for u in ready[name].utterances):
             raise DataError(f"no usable utterance with words in split {name!r} of {len(utterances)}", fix=_summary(bad))
     hmm = targets.hmm if targets else None
@@ -232,6 +241,17 @@ def _label(
         split.num_frames.append(frames)
         split.tokens.append([] if states is None else states.tolist())
     return split, lost
+
+
+def _spell(split: Split, tokenizer: Tokenizer, output_length: Callable[[int], int]) -> tuple[Split, list[BadUtterance]]:
+    """Add the tokens of a CTC head; an utterance too short for its own keeps its states and has none."""
+    spelled, short = _tokenise(list(zip(split.utterances, split.num_frames, strict=True)), tokenizer, output_length)
+    tokens = {u.utt_id: ids for u, ids in zip(spelled.utterances, spelled.tokens, strict=True)}
+    if not any(tokens.values()):
+        reason = short[0].reason if short else "no words"
+        raise DataError(f"no utterance is long enough for the CTC head: {reason}", fix="lower model.stack_frames")
+    kept = [replace(bad, stage="ctc", reason=f"{bad.reason} of the CTC head; its states are used") for bad in short]
+    return replace(split, ctc_tokens=[tokens.get(u.utt_id, []) for u in split.utterances]), kept
 
 
 def _check_rate(unreadable: Sequence[BadUtterance], total: int, corpus: CorpusConfig) -> None:

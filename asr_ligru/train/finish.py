@@ -50,7 +50,7 @@ def score_and_record(
         "run": config.run_name,
         "cell": config.cell.name,
         "features": config.features_label,
-        "tokens": "states" if model.hmm else config.tokens.name,
+        "tokens": "+".join(_targets(model)),
         "corpus": config.corpus.name,
         "split": config.decode.split,
         "seed": config.seed,
@@ -60,7 +60,7 @@ def score_and_record(
         "epochs": len(state.metrics),
         "best_epoch": best["epoch"],
         **dev,
-        "left_out": len(bad),
+        **dict(zip(("left_out", "without_ctc"), map(len, by_extent(bad)), strict=True)),
         "skipped_batches": state.skipped,
         "commit": source_commit(),
         "command": command,
@@ -89,6 +89,16 @@ def decode_together(
     times = ranks.gathered([timing.audio_s, timing.wall_s])
     whole = Timing(sum(audio_s for audio_s, _ in times), max(wall_s for _, wall_s in times))
     return [Hypothesis(u.utt_id, *found[u.utt_id]) for u in utterances], whole
+
+
+def by_extent(bad: Sequence[BadUtterance]) -> tuple[list[BadUtterance], list[BadUtterance]]:
+    """Return those left out of all training, and those left out of the loss of a hybrid model's CTC head alone."""
+    return [b for b in bad if b.stage != "ctc"], [b for b in bad if b.stage == "ctc"]
+
+
+def _targets(model: LoadedModel) -> list[str]:
+    tokens = model.config.tokens.name
+    return [tokens] if model.hmm is None else ["states", tokens] if model.has_two_readings else ["states"]
 
 
 def hardware(device: str) -> str:

@@ -1,9 +1,11 @@
 """Losses of an utterance: connectionist temporal classification, and cross-entropy of its frames.
 
-Source: Graves et al. 2006 (CTC).
+Source: Graves et al. 2006 (CTC); Lee and Watanabe 2021 (arXiv 2102.03216), eq. 13 to 15 (CTC of inner layers).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -33,6 +35,17 @@ def ctc_losses(log_probs: Tensor, log_prob_lens: Tensor, batch: Batch) -> Tensor
         blank=BLANK_ID,
         reduction="none",
     )
+
+
+def with_inner(last: Tensor, inner: Sequence[Tensor], weight: float) -> Tensor:
+    """Return the losses (B,) of the last layer mixed with those of inner ones.
+
+    Args:
+        last: (B,) of the last layer.
+        inner: (B,) of each inner layer; none leave ``last`` as it is.
+        weight: share of the inner layers' mean, in [0, 1].
+    """
+    return (1 - weight) * last + weight * torch.stack(list(inner)).mean(0) if inner else last
 
 
 def frame_losses(log_probs: Tensor, batch: Batch, smoothing: float = 0.0) -> Tensor:

@@ -21,13 +21,14 @@ from asr_ligru.errors import ConfigError
 from asr_ligru.features.augment import generator
 from asr_ligru.models.build import build_model
 from asr_ligru.models.folder import write_model_folder
+from asr_ligru.models.network import check_heads
 from asr_ligru.nn.frontend import StackFrames
 from asr_ligru.ops.fused_cpu.memory import keep_freed_memory
 from asr_ligru.safety import atomic_write, json_text, printable, read_json
 from asr_ligru.train import checkpoint, distributed, workers
 from asr_ligru.train.brain import AsrBrain
 from asr_ligru.train.corpus import Corpus, load_corpus
-from asr_ligru.train.finish import score_and_record
+from asr_ligru.train.finish import by_extent, score_and_record
 from asr_ligru.train.interrupt import StopRequest
 from asr_ligru.train.lock import run_lock
 from asr_ligru.train.progress import ProgressBar
@@ -77,6 +78,7 @@ def train(config: Config, command: str = "") -> Path:
         DataError: the corpus is unusable.
         DivergedError: a loss or gradient was not finite.
     """
+    check_heads(config.cell, config.model)  # before anything takes time
     run = Run(config, Path(config.exp_dir), command)
     with distributed.together(config.train.ddp_timeout_s), ExitStack() as held:
         if ranks.is_first():
@@ -209,12 +211,12 @@ def _load(run: Run) -> Corpus:
         if ranks.is_first():
             write_bad_utterances(run.dir / "bad_utterances.jsonl", bad)
     distributed.agree(corpus=corpus.fingerprint)
-    if bad and ranks.is_first():
-        first = bad[0]
-        log.warning(
-            "%d utterances left out, such as %s (%s); all in %s",
-            len(bad), first.utt_id, first.reason, run.dir / "bad_utterances.jsonl",
-        )  # fmt: skip
+    for what, found in zip(("left out", "without loss of the CTC head"), by_extent(bad), strict=True):
+        if found and ranks.is_first():
+            log.warning(
+                "%d utterances %s, such as %s (%s); all in %s",
+                len(found), what, found[0].utt_id, found[0].reason, run.dir / "bad_utterances.jsonl",
+            )  # fmt: skip
     _record_sounds(run, corpus.distortion.bad if corpus.distortion else [])
     return corpus
 
