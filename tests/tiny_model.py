@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from asr_ligru.models.build import build_model
 from asr_ligru.models.ctc import CtcModel
 from asr_ligru.models.folder import write_model_folder
 from asr_ligru.text.tokenizer import build_tokenizer
+from tests.hmm.hybrid_case import tiny_hmm
 from tests.nn.encoder_case import perturb
 from tests.tiny_corpus import PITCH_HZ, SAMPLE_RATE_HZ
 
@@ -22,6 +24,7 @@ CONFIG = Config(
     features=FeaturesConfig(sample_rate_hz=SAMPLE_RATE_HZ, num_bins=NUM_BINS),
     corpus=CorpusConfig(max_seconds=30.0),
 )
+JOINT = replace(CONFIG, model=ModelConfig(name="hybrid", stack_frames=2, ctc_weight=0.3, inter_ctc_layers=(1,)))
 TOKENIZER = build_tokenizer(TokensConfig(), [" ".join(PITCH_HZ)], None)
 
 
@@ -44,3 +47,13 @@ def write_model(folder: Path, config: Config = CONFIG, **parts: Any) -> Path:
         "frontend_tensors": {},
     }
     return write_model_folder(folder, **{**written, **parts})
+
+
+def write_joint_model(folder: Path, config: Config = JOINT) -> Path:
+    """Write a hybrid model with random states; its CTC head says what the network of ``write_model`` says."""
+    torch.manual_seed(1)
+    hybrid = build_model(config, NUM_BINS, TOKENIZER.vocab_size, tiny_hmm())
+    of_ctc = {name.replace("head.", "ctc_head."): tensor for name, tensor in network().state_dict().items()}
+    tensors = {name: of_ctc.get(name, tensor) for name, tensor in hybrid.state_dict().items()}
+    meta = {"config": as_dict(config), "num_features": NUM_BINS, "temperature": 3.0}
+    return write_model(folder, config, tensors=tensors, meta=meta, hmm=tiny_hmm())

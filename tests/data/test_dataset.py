@@ -141,3 +141,26 @@ def test_example_with_an_effect_switched_on_keeps_its_masks_and_speed(utterances
     )
     for index in range(len(utterances)):
         torch.testing.assert_close(changed[2, index].feats, plain[2, index].feats, rtol=0, atol=0.05)
+
+
+def test_targets_of_frames_follow_the_speed_and_those_of_the_utterance_do_not(utterances: list[Utterance]) -> None:
+    frames = [[n] * len(SOURCE.feats(u)) for n, u in enumerate(utterances)]
+    spelled = [[n + 1] * (n + 1) for n in range(6)]
+    data = SpeechDataset(
+        utterances, frames, SOURCE, 1, AugmentConfig(speed=(0.8, 1.25)), of_frames=True, ctc_tokens=spelled
+    )
+    lengths = set()
+    for epoch in range(1, 6):
+        batch = collate([data[epoch, n] for n in range(6)])
+        assert torch.equal(batch.token_lens, batch.feat_lens)
+        assert batch.ctc_token_lens.tolist() == [1, 2, 3, 4, 5, 6]
+        assert batch.ctc_tokens.tolist() == [ids + [0] * (6 - len(ids)) for ids in spelled]
+        lengths.add(int(batch.feat_lens[0]))
+    assert len(lengths) == 2
+    assert len(frames[0]) not in lengths
+
+
+def test_batch_without_a_ctc_head_has_none_of_its_tokens() -> None:
+    batch = collate([Example("one", torch.ones(2, 2), (4,), 0), Example("two", torch.ones(1, 2), (4,), 0)])
+    assert batch.ctc_tokens.shape == (2, 0)
+    assert batch.ctc_token_lens.tolist() == [0, 0]

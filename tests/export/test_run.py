@@ -17,7 +17,7 @@ from asr_ligru.export.check import compare, made_up_wavs, onnx_runner
 from asr_ligru.export.run import export
 from asr_ligru.models.load import load_model
 from tests.tiny_corpus import SAMPLE_RATE_HZ, say
-from tests.tiny_model import write_model
+from tests.tiny_model import write_joint_model, write_model
 
 
 @pytest.fixture
@@ -58,6 +58,26 @@ def test_onnx_file_alone_gives_the_models_text(model: Path, tmp_path: Path) -> N
     text = "".join(described["tokens"][token] for token in path.tokens).strip()
     (expected,) = best_paths(*loaded.log_probs([feats]))
     assert " ".join(text.split()) == loaded.tokenizer.decode(expected.tokens) != ""
+
+
+@pytest.mark.parametrize("kind", ["onnx", "torchscript"])
+def test_export_of_two_heads_writes_the_ctc_head(kind: str, model: Path, tmp_path: Path) -> None:
+    joint = write_joint_model(tmp_path / "joint")
+    check = export(joint, kind, tmp_path / "net")
+    assert check is not None
+    assert 0 < check.difference < 1e-4
+    described = json.loads((tmp_path / "net.json").read_text(encoding="utf-8"))
+    export(model, kind, tmp_path / "plain")
+    assert described == json.loads((tmp_path / "plain.json").read_text(encoding="utf-8"))
+    if kind == "onnx":
+        assert (tmp_path / "net").read_bytes() == (tmp_path / "plain").read_bytes()
+
+
+def test_export_of_two_heads_as_zip_keeps_both(tmp_path: Path) -> None:
+    export(write_joint_model(tmp_path / "joint"), "zip", tmp_path / "a.zip")
+    loaded = load_model(tmp_path / "a.zip")
+    assert loaded.hmm is not None
+    assert loaded.by_tokens().hmm is None
 
 
 def test_compare_finds_a_model_that_differs(model: Path) -> None:

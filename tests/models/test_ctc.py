@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -20,9 +22,9 @@ def _poisoned(poisoned_memory: None) -> None:
     pass
 
 
-def model(cell: str, *, dtype: torch.dtype = torch.float32, **keys: float) -> CtcModel:
+def model(cell: str, *, dtype: torch.dtype = torch.float32, **keys: Any) -> CtcModel:
     """Return a model in evaluation mode with perturbed parameters and running statistics."""
-    around = ModelConfig(**{"stack_frames": 2, **{k: v for k, v in keys.items() if k != "dropout"}})  # type: ignore[arg-type]
+    around = ModelConfig(**{"stack_frames": 2, **{k: v for k, v in keys.items() if k != "dropout"}})
     torch.manual_seed(0)
     built = CtcModel(INPUT_SIZE, VOCAB_SIZE, config(cell, num_layers=2, dropout=keys.get("dropout", 0.0)), around)
     perturb(built)
@@ -107,3 +109,29 @@ def test_num_parameters_of_a_ligru_equals_its_equations_and_leaves_frozen_ones_o
     assert network.num_parameters() == layers + head
     network.head.requires_grad_(False)
     assert network.num_parameters() == layers
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_inner_layers_are_read_by_the_one_head_alone_as_padded(cell: str) -> None:
+    network, plain, feats = model(cell, inter_ctc_layers=(1,)), model(cell), batch()
+    assert network.state_dict().keys() == plain.state_dict().keys()
+    shallow = CtcModel(INPUT_SIZE, VOCAB_SIZE, config(cell, num_layers=1), ModelConfig(stack_frames=2)).eval()
+    shallow.load_state_dict({name: network.state_dict()[name] for name in shallow.state_dict()})
+    with torch.no_grad():
+        last, lens, inner = network.every_layer(feats, LENS)
+        padded = network.every_layer(nn.functional.pad(feats, (0, 0, 0, 7)), LENS)[2]
+        assert torch.equal(network(feats, LENS)[0], plain(feats, LENS)[0])
+        for i, (frames, length) in enumerate(zip(LENS.tolist(), lens.tolist(), strict=True)):
+            alone = feats[i : i + 1, :frames], LENS[i : i + 1]
+            for said, expected in ((inner, shallow), (padded, shallow), (last, plain)):
+                assert_close(said[i, :length], expected(*alone)[0][0])
+
+
+@pytest.mark.parametrize("keys", [{}, {"inter_ctc_layers": (1,), "inter_ctc_weight": 0.0}])
+@pytest.mark.parametrize("cell", CELLS)
+def test_without_inner_layers_nothing_else_is_computed(cell: str, keys: dict[str, Any]) -> None:
+    network = model(cell, **keys)
+    with torch.no_grad():
+        every, expected = network.every_layer(batch(), LENS), network(batch(), LENS)
+    assert len(every) == 2
+    assert all(torch.equal(a, b) for a, b in zip(every, expected, strict=True))

@@ -111,3 +111,12 @@ def test_load_unpickles_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for owner, name in ((torch, "load"), (pickle, "load"), (pickle, "loads"), (pickle, "Unpickler")):
         monkeypatch.setattr(owner, name, refuse)
     assert load_model(folder).config == CONFIG
+
+
+def test_load_model_of_before_there_were_ctc_heads_beside_others(tmp_path: Path) -> None:
+    config = as_dict(CONFIG)
+    for key in ("ctc_weight", "inter_ctc_layers", "inter_ctc_weight"):
+        del config["model"][key]
+    old = write_model(tmp_path / "old", meta={"config": config, "num_features": NUM_BINS})
+    expected, got = (load_model(path).network.state_dict() for path in (write_model(tmp_path / "new"), old))
+    assert all(torch.equal(expected[name], got[name]) for name in expected.keys() | got.keys())

@@ -241,3 +241,17 @@ def test_encoder_on_gpu_equals_cpu(cell: str) -> None:
     got = [out, *torch.autograd.grad(out.pow(2).sum(), list(model.parameters()))]
     for x, y in zip(got, expected, strict=True):
         assert_close(x.cpu(), y)
+
+
+@pytest.mark.parametrize("cell", ["ligru", "libru_arith", "ubru", "lstm_bn", "gru", "lstm"])
+@pytest.mark.parametrize("lens", [LENS, torch.full((4,), 12)], ids=["padded", "full"])
+def test_encoder_layer_outputs_are_those_of_shallower_encoders(cell: str, lens: torch.Tensor) -> None:
+    model = encoder(cell)
+    x = torch.randn(4, 12, INPUT_SIZE, generator=torch.Generator().manual_seed(2))
+    third, first, second = model.layer_outputs(x, lens, [3, 1, 2])
+    for layers, output in ((1, first), (2, second), (3, third)):
+        shallow = build_encoder(INPUT_SIZE, config(cell, num_layers=layers)).eval()
+        shallow.load_state_dict({name: model.state_dict()[name] for name in shallow.state_dict()})
+        assert_close(output, shallow(x, lens)[0])
+    x[torch.arange(12) >= lens[:, None]] = torch.nan  # padding is not read
+    assert torch.equal(model.layer_outputs(x.nan_to_num(7.0), lens, [1])[0], first)
