@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("joint")
     write_corpus(folder / "corpus")
     (folder / "corpus" / "lexicon.txt").write_text(LEXICON, encoding="utf-8")
-    more = ["model.ctc_weight=1", "train.epochs=20", "train.eval_every=20", "train.batch_frames=200"]
+    more = ["model.ctc_weight=1", "train.epochs=30", "train.eval_every=30", "train.batch_frames=200"]
     train(config(folder, "exp", *JOINT, *more))
     return folder
 
