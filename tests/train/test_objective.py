@@ -58,7 +58,7 @@ def torchs_ctc(log_probs: Tensor, steps: int, ids: list[int]) -> Tensor:
 def joint(weight: float, *more: str) -> JointObjective:
     config = compose(["model=hybrid", *more])
     hybrid = HybridObjective(tiny_hmm(), NO_DEV, config)
-    return JointObjective(hybrid, CtcObjective(TOKENIZER, NO_DEV, config.model.inter_ctc_weight), weight)
+    return JointObjective(hybrid, CtcObjective(TOKENIZER, NO_DEV, inner_weight=config.model.inter_ctc_weight), weight)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
@@ -68,7 +68,7 @@ def test_ctc_losses_with_inner_layers_equal_torchs_weighted_sum(num_inner: int, 
     last, _, *inner = predictions[3:]
     used = inner[:num_inner]
     spelled = Batch(batch.utt_ids, batch.feats, batch.feat_lens, batch.ctc_tokens, batch.ctc_token_lens)
-    losses = CtcObjective(TOKENIZER, NO_DEV, share).losses([last, torch.tensor(STEPS), *used], spelled)
+    losses = CtcObjective(TOKENIZER, NO_DEV, inner_weight=share).losses([last, torch.tensor(STEPS), *used], spelled)
     for row, (steps, ids) in enumerate(zip(STEPS, SPELLED, strict=True)):
         expected = torchs_ctc(last[row], steps, ids)
         if used:
