@@ -44,7 +44,7 @@ def run_ls(options: argparse.Namespace) -> int:
     for group in groups:
         print(f"{group}=")
         for name in choices(group):
-            print(f"  {name:22} {_comment(resources.folder('conf') / group / f'{name}.yaml')}".rstrip())
+            print(f"  {name:24} {_comment(resources.folder('conf') / group / f'{name}.yaml')}".rstrip())
     return 0
 
 
@@ -68,4 +68,4 @@ def run_cp(options: argparse.Namespace) -> int:
 def _comment(path: Path) -> str:
     lines = path.read_text(encoding="utf-8").splitlines()
     comments = [line.lstrip("# ").strip() for line in lines if line.startswith("#") and "@package" not in line]
-    return textwrap.shorten(comments[0].partition(" Make it:")[0], 54, placeholder=" ...") if comments else ""
+    return textwrap.shorten(comments[0].partition(" Make it:")[0], 53, placeholder=" ...") if comments else ""

@@ -78,9 +78,9 @@ def fsdd(root: Path) -> None:
 
 
 def yesno(root: Path) -> None:
-    """Fourteen files of four words: yesno is read in halves, and each sixth file of the first is for development."""
+    """Fourteen files of four words: of the first half each sixth file is for development, the second is for testing."""
     for number in range(14):
-        tone(root / "waves_yesno" / f"{'_'.join(f'{number:04b}')}.wav", 0.8, 8000)
+        tone(root / "waves_yesno" / f"{'_'.join(f'{number:04b}')}.wav", 1.4, 8000)
 
 
 def librispeech_part(root: Path, part: str, *speakers: str) -> None:
@@ -118,7 +118,7 @@ def timit(root: Path, upper: bool = True) -> None:
     for part, region, speaker in [*people, ("test", "dr2", "mzzz0")]:
         for name in ("si1027", "sa1"):
             stem = f"{part}/{region}/{speaker}/{name}"
-            phones = TIMIT_TEXT.get(speaker, "h# s ix h#").split()
+            phones = TIMIT_TEXT.get(speaker, "h# sh ix tcl t ux dcl jh ax-h h#").split()
             rows = [f"{100 * i} {100 * i + 100} {phone}" for i, phone in enumerate(phones)]
             case: Callable[[str], str] = str.upper if upper else str.lower
             lines(root / case(f"{stem}.phn"), *rows)
