@@ -48,8 +48,13 @@ class Grid(Protocol):
         """
         ...
 
-    def searches(self, model: LoadedModel, lm: Path | None) -> Searches:
+    def searches(self, model: LoadedModel, lm: Path | None, *, n_best: bool = False) -> Searches:
         """Return what makes the decoder of a model with some weights.
+
+        Args:
+            model: what is decoded.
+            lm: one of ``lms``.
+            n_best: whether more than the best reading is wanted.
 
         Raises:
             ConfigError: the model or the language model cannot be used so.
@@ -83,7 +88,7 @@ class BeamGrid:
         weights = itertools.product(self.lm_weights, self.word_bonuses, self.unknown_penalties)
         return [replace(self.base, lm_weight=a, word_bonus=b, unknown_penalty=c) for a, b, c in weights]
 
-    def searches(self, model: LoadedModel, lm: Path | None) -> Searches:
+    def searches(self, model: LoadedModel, lm: Path | None, *, n_best: bool = False) -> Searches:
         """Return what makes a decoder; see ``Grid.searches``."""
         from asr_ligru.decode.beam.make import check_searchable, load_ngram  # SpeechBrain takes seconds to import
         from asr_ligru.decode.beam.search import BeamDecoder
@@ -121,13 +126,14 @@ class WfstGrid:
         weights = itertools.product(scales, self.word_scores)
         return [replace(base, acoustic_scale=scale, word_score=score) for scale, score in weights]
 
-    def searches(self, model: LoadedModel, lm: Path | None) -> Searches:
+    def searches(self, model: LoadedModel, lm: Path | None, *, n_best: bool = False) -> Searches:
         """Return what makes a decoder; see ``Grid.searches``."""
         graph = make_graph(model, lm, self.lexicon)
         priors = model.hmm.states.log_priors if model.hmm else None
 
         def make(settings: Settings) -> Decoder:
             assert isinstance(settings, SearchOptions)
-            return WfstDecoder(graph, replace(settings, lattice_beam=_TEXT_ONLY), priors)
+            kept = settings if n_best else replace(settings, lattice_beam=_TEXT_ONLY)
+            return WfstDecoder(graph, kept, priors)
 
         return make

@@ -77,7 +77,11 @@ def tune(
         DataError: nothing could be read.
         EnvironmentError_: an extra is not installed.
     """
-    searches = {(lm, number): grid.searches(model, lm) for lm in grid.lms for number, model in enumerate(models)}
+    searches = {
+        (lm, number): grid.searches(model, lm, n_best=rescoring is not None)
+        for lm in grid.lms
+        for number, model in enumerate(models)
+    }
     tasks = [_Task.of(model, utterances, tick) for model in models]
     choosers = _choosers(rescoring, models[0])
     trials = []

@@ -95,7 +95,7 @@ def test_tune_rescoring_is_as_good_as_decoding_with_it(
     grid: Grid = BeamGrid((corpus / "x.arpa",), lm_weights=(0.5,), word_bonuses=(3.0,))
     if decoder == "wfst":
         pytest.importorskip("kaldi_decoder", reason="kaldi-decoder is not installed: pip install asr-ligru[wfst]")
-        grid = WfstGrid((corpus / "x.arpa",), acoustic_scales=(0.05,), word_scores=(0.0,))
+        grid = WfstGrid((corpus / "x.arpa",), acoustic_scales=(0.05,), word_scores=(2.0,))
     write_lm(corpus / "lm", tiny_lm(), {})
     utterances = read_manifest(corpus / "dev.jsonl")
     tried = tune([model], utterances, grid, RescoreGrid((corpus / "lm",), (0.0, 1.0), (0.0, 40.0)))

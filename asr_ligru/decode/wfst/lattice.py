@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
+import math
 import struct
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,8 +17,8 @@ import numpy as np
 from asr_ligru.decode.wfst.fst import DELTA, Fst, compose
 from asr_ligru.decode.wfst.libraries import kaldifst
 
-_MAX_STATES = 2000  # of a lattice of words; beyond it readings are looked for in the lattice of states
-_REPEATS = 20  # paths looked at for each reading then, as many may have the same words
+_MAX_STATES = 2000  # of a lattice of words; beyond it readings are looked for one by one in the lattice of states
+_END = -1  # behind all states
 _NAMES = struct.Struct("<i6si8s")  # lengths and names: vector, lattice4
 _NUMBERS = struct.Struct("<iiQqqq")
 _FINAL = np.dtype([("graph", "<f4"), ("acoustic", "<f4"), ("arcs", "<i8")])
@@ -62,11 +64,54 @@ def readings(lattice: Any, count: int) -> list[Reading]:
     try:
         kaldifst().determinize_star(fst, DELTA, _MAX_STATES, use_log=False)
     except RuntimeError:  # more states than that
-        found: dict[tuple[int, ...], Reading] = {}
-        for reading in _shortest(words.vector(), count * _REPEATS):
-            found.setdefault(reading.words, reading)
-        return list(islice(found.values(), count))
+        return list(islice(_one_by_one(words), count))
     return _shortest(fst, count)
+
+
+def _one_by_one(words: Fst) -> Iterator[Reading]:
+    """Yield the different readings of an acyclic acceptor, the best first.
+
+    A* over (state, words so far) with the exact cost of what follows, so each pair is left once, on its best path.
+    """
+    first = np.searchsorted(words.sources, np.arange(words.num_states + 1)).tolist()
+    targets, labels, costs = words.targets.tolist(), words.olabels.tolist(), words.costs.tolist()
+    final = words.final.tolist()
+    ahead = _costs_ahead(first, targets, costs, final)
+    queue: list[tuple[float, int, tuple[int, ...], float]] = [(ahead[words.start], words.start, (), 0.0)]
+    left: set[tuple[int, tuple[int, ...]]] = set()
+    while queue:
+        total, state, said, cost = heapq.heappop(queue)
+        if (state, said) in left:
+            continue
+        left.add((state, said))
+        if state == _END:
+            yield Reading(said, -total)
+            continue
+        if final[state] < math.inf:
+            heapq.heappush(queue, (cost + final[state], _END, said, cost + final[state]))
+        for arc in range(first[state], first[state + 1]):
+            after, spent = (*said, labels[arc]) if labels[arc] else said, cost + costs[arc]
+            if ahead[targets[arc]] < math.inf:
+                heapq.heappush(queue, (spent + ahead[targets[arc]], targets[arc], after, spent))
+
+
+def _costs_ahead(first: list[int], targets: list[int], costs: list[float], final: list[float]) -> list[float]:
+    """Return the least cost from each state to the end; ``first`` is where each state's arcs begin."""
+    ahead = list(final)
+    waiting = [first[state + 1] - first[state] for state in range(len(final))]  # arcs whose target is not done
+    into: list[list[int]] = [[] for _ in final]
+    for state in range(len(final)):
+        for arc in range(first[state], first[state + 1]):
+            into[targets[arc]].append(state)
+    done = [state for state, count in enumerate(waiting) if not count]
+    while done:
+        for before in into[done.pop()]:
+            waiting[before] -= 1
+            if not waiting[before]:
+                arcs = range(first[before], first[before + 1])
+                ahead[before] = min(final[before], *(costs[arc] + ahead[targets[arc]] for arc in arcs))
+                done.append(before)
+    return ahead
 
 
 def labels_of(lattice: Any, words: Sequence[int]) -> tuple[int, ...]:

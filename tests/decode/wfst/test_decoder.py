@@ -89,6 +89,10 @@ def check_ctc(
 
 @pytest.mark.parametrize("seed", range(100, 200))
 def test_decoder_hmm_case_equals_every_sentence_aligned(seed: int) -> None:
+    check_hmm(seed)
+
+
+def check_hmm(seed: int) -> None:
     rng = random.Random(seed)
     spelled = spellings(rng, WORDS[:3], range(1, 4), 2)
     states = rng.randint(1, 2)
@@ -119,6 +123,12 @@ def test_decoder_rescored_equals_every_sentence_with_what_was_added(seed: int) -
     graph = hmm_graph(tree, transitions, model, in_phones(spelled, 1))
     decoder = WfstDecoder(graph, SearchOptions(**EXHAUSTIVE), rescorer=of_text)
     check_equal(decoder, scores, sorted(expected, key=lambda f: -f.score))
+
+
+@pytest.mark.parametrize("seed", range(100, 105))
+def test_decoder_readings_one_by_one_equal_every_sentence_aligned(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lattice, "_MAX_STATES", 1)
+    check_hmm(seed)
 
 
 def weighed(found: list[Found], bonus: float) -> list[Found]:
