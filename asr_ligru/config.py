@@ -167,6 +167,8 @@ class CorpusConfig:
     channel: str = choice("error", "mix", "0", "1")
     max_seconds: float = ranged(40.0, 0.01)  # longer utterances are kept out of training, counted
     max_bad_rate: float = ranged(0.001, 0.0, 1.0)  # of unreadable utterances, above it training ends
+    shards: str = ""  # folder or address that `asr-ligru shards` wrote; the training set comes from there
+    shard_buffer: int = ranged(4, 1, 10000)  # shards whose utterances are mixed, and held on disk at a time
 
     @property
     def scoring(self) -> str:

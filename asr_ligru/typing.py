@@ -21,6 +21,7 @@ class Utterance:
         speaker: opaque speaker id; empty when unknown.
         offset_s: where it begins in the file, seconds, >= 0.
         snr_db: power of the speech over that of the noise, decibels; None when unknown.
+        part: first byte and number of bytes of the file that are the audio, where it is one member of an archive.
     """
 
     utt_id: str
@@ -30,6 +31,7 @@ class Utterance:
     speaker: str = ""
     offset_s: float = 0.0
     snr_db: float | None = None
+    part: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ LEVELS = {
 HOMES = {
     "av": ("data.audio_file",),
     "espeakng_loader": ("recipes.demo",),
+    "fsspec": ("data.shard_store",),
     "hydra": ("compose",),
     "jiwer": ("score.wer",),
     "kaldi_decoder": ("decode.wfst",),

@@ -1,4 +1,4 @@
-"""``asr-ligru prepare``, ``validate``, ``add-noise``, ``export-kaldi``: corpora made ready, checked, handed on."""
+"""``asr-ligru prepare``, ``validate``, ``shards``, ``add-noise`` and ``export-kaldi``: corpora made ready."""
 
 from __future__ import annotations
 
@@ -38,6 +38,14 @@ def add_to(verbs: Any) -> None:
     validate.add_argument("--resample", action="store_true", help="other sample rates are converted, not errors")
     validate.add_argument("--channel", default="error", metavar="C", help="error, mix, 0 or 1 (%(default)s)")
     validate.set_defaults(run=run_validate)
+    shards = verbs.add_parser("shards", help="write a split as shards, for training sets larger than a disk")
+    shards.add_argument("manifest", type=Path, metavar="MANIFEST", help="a split, such as data/librispeech/train.jsonl")
+    shards.add_argument("-o", "--out", type=Path, metavar="DIR", required=True, help="a new folder")
+    shards.add_argument("--shard-mb", type=float, default=500.0, metavar="MB", help="size of a shard (%(default)s)")
+    shards.add_argument("--sample-rate-hz", type=int, default=16000, metavar="N", help="of the audio (%(default)s)")
+    shards.add_argument("--seed", type=int, default=1, metavar="N", help="of the random order (%(default)s)")
+    shards.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as corpus.resample=true")
+    shards.set_defaults(run=run_shards)
     noise = verbs.add_parser("add-noise", help="write a split once more with noise, for tests")
     noise.add_argument("manifest", type=Path, metavar="MANIFEST", help="a split, such as data/an4/test.jsonl")
     noise.add_argument("out", type=Path, metavar="OUT", help="the noisy one, such as data/an4/test_10db.jsonl")
@@ -104,6 +112,25 @@ def run_validate(options: argparse.Namespace) -> int:
         )
     print(report.render())
     return 3 if report.has_errors else 0
+
+
+def run_shards(options: argparse.Namespace) -> int:
+    """Write shards, record what was left out beside them, and say what was written."""
+    from asr_ligru.compose import compose
+    from asr_ligru.data.manifest import read_manifest, write_bad_utterances
+    from asr_ligru.data.shards import write_shards
+    from asr_ligru.safety import printable
+
+    utterances, corpus = read_manifest(options.manifest), compose(options.overrides).corpus
+    size = int(options.shard_mb * 1e6)
+    with _bar() as bar:
+        index, bad = write_shards(
+            utterances, options.out, corpus, options.sample_rate_hz, size, seed=options.seed, tick=bar.update
+        )
+    write_bad_utterances(options.out / "bad_utterances.jsonl", bad)
+    written = f"{index.utterances} utterances in {len(index.shards)} shards; {len(bad)} could not be read"
+    print(printable(f"{written}\ntrain from them: corpus.shards={options.out}"))
+    return 0
 
 
 def run_add_noise(options: argparse.Namespace) -> int:

@@ -42,7 +42,7 @@ from asr_ligru.data.resample import resampled
 from asr_ligru.errors import ConfigError, DataError
 from asr_ligru.safety import atomic_write
 
-__all__ = ["END_TOLERANCE_S", "AudioInfo", "TruncatedError", "probe", "read", "read_raw", "write"]
+__all__ = ["END_TOLERANCE_S", "AudioInfo", "TruncatedError", "encoded", "probe", "read", "read_raw", "write"]
 
 _PCM16 = {"little": "<i2", "big": ">i2"}
 
@@ -73,6 +73,7 @@ def read(
     resample: bool = False,
     channel: str = "error",
     max_seconds: float | None = None,
+    part: tuple[int, int] | None = None,
 ) -> Tensor:
     """Read one stretch of an audio file.
 
@@ -84,6 +85,7 @@ def read(
         resample: convert another rate instead of refusing it.
         channel: "error" refuses files with several channels, "mix" averages them, "0", "1", ... picks one.
         max_seconds: refuse a longer stretch before any memory is allocated for it.
+        part: first byte and number of bytes of the audio, where the file is an archive that holds it uncompressed.
 
     Returns:
         (N,) float32, N >= 1. Samples of float and lossy formats that exceed full scale are limited to [-1, 1]; of
@@ -96,7 +98,7 @@ def read(
         EnvironmentError_: the format needs the ``media`` extra.
     """
     path = Path(path)
-    with _opened(path) as (file, container):
+    with _opened(path, part) as (file, container):
         if container in MEDIA:
             info, samples = _decode_media(file, path, math.inf if max_seconds is None else max_seconds)
             start, count = span(info, path, offset_s, duration_s, max_seconds)
@@ -151,16 +153,29 @@ def write(path: str | os.PathLike[str], wav: Tensor, sample_rate_hz: int) -> Non
         sample_rate_hz: their rate.
     """
     path = Path(path)
+    atomic_write(path, encoded(wav, sample_rate_hz, path.suffix[1:]))
+
+
+def encoded(wav: Tensor, sample_rate_hz: int, kind: str = "flac") -> bytes:
+    """Return the content of a 16-bit mono file, "wav" or "flac", that holds ``wav`` (N,)."""
     buffer = io.BytesIO()
-    kind = path.suffix[1:].upper()
-    soundfile.write(buffer, wav.numpy(), sample_rate_hz, subtype="PCM_16", format=kind)
-    atomic_write(path, buffer.getvalue())
+    soundfile.write(buffer, wav.numpy(), sample_rate_hz, subtype="PCM_16", format=kind.upper())
+    return buffer.getvalue()
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, str]]:
+def _opened(path: Path, part: tuple[int, int] | None = None) -> Iterator[tuple[BinaryIO, str]]:
     with regular(path) as file:
-        yield file, container_of(file, path)
+        if part is None:
+            yield file, container_of(file, path)
+            return
+        file.seek(part[0])
+        data = file.read(part[1])
+    if len(data) < part[1]:
+        what = f"truncated: expected {part[1]} bytes from byte {part[0]} on, {len(data)} are there"
+        raise TruncatedError(what, where=str(path), fix="fetch or make the archive again")
+    with io.BytesIO(data) as member:
+        yield member, container_of(member, path)
 
 
 def _check_rate(info: AudioInfo, path: Path, sample_rate_hz: int | None, resample: bool) -> None:

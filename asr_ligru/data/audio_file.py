@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
 import os
@@ -82,7 +83,8 @@ def container_of(file: BinaryIO, where: Where) -> str:
         DataError: not audio.
         TruncatedError: less than the header declares.
     """
-    size = os.fstat(file.fileno()).st_size
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
     head = file.read(containers.HEAD_BYTES)
     container = containers.identify(head)
     if not container:
@@ -111,7 +113,7 @@ def _unknown_fix(head: bytes, path: Path) -> str:
 def sound(file: BinaryIO, where: Where) -> Iterator[Any]:
     """Open with libsndfile; every error inside becomes a ``DataError``."""
     try:
-        with soundfile.SoundFile(file.fileno(), closefd=False) as opened:
+        with soundfile.SoundFile(file if isinstance(file, io.BytesIO) else file.fileno(), closefd=False) as opened:
             yield opened
     except soundfile.LibsndfileError as error:
         what = f"cannot decode audio: {error.error_string.strip() or 'damaged data'}"

@@ -17,6 +17,7 @@ from asr_ligru.features.augment import generator
 
 Key = tuple[int, int]  # (epoch, index of the utterance)
 Indices = list[list[int]]  # of the utterances in each batch
+Lengths = Sequence[int] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class BatchPlan:
     seed: int = 0
     start_frames: int | None = None
 
-    def batches(self, num_frames: Sequence[int], epoch: int) -> Indices:
+    def batches(self, num_frames: Lengths, epoch: int) -> Indices:
         """Return the batches of one epoch as lists of indices.
 
         Args:
@@ -88,7 +89,7 @@ class EpochBatches(Sampler[list[Key]]):
     """
 
     def __init__(
-        self, plan: BatchPlan, num_frames: Sequence[int], take: Callable[[Indices], Indices] = lambda batches: batches
+        self, plan: BatchPlan, num_frames: Lengths, take: Callable[[Indices], Indices] = lambda batches: batches
     ) -> None:
         self.plan = plan
         self.num_frames = num_frames

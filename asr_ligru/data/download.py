@@ -146,8 +146,8 @@ def _announce(archives: Sequence[Archive], folder: Path, say: Callable[[str], ob
         )
 
 
-def https_opener() -> Open:
-    """Return an opener that knows no scheme but https, so that no redirection can leave it."""
+def https_opener(*others: urllib.request.BaseHandler) -> Open:
+    """Return an opener that knows no scheme but https, so that no redirection can leave it, and those of ``others``."""
     director = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -156,6 +156,7 @@ def https_opener() -> Open:
         urllib.request.HTTPErrorProcessor(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.UnknownHandler(),
+        *others,
     ):
         director.add_handler(handler)
     return lambda request: director.open(request, timeout=_TIMEOUT_S)

@@ -25,8 +25,11 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "text": (str,),
     "speaker": (str,),
     "snr_db": (int, float),
+    "start_byte": (int,),
+    "num_bytes": (int,),
 }
 _MAX_SNR_DB = 1000.0
+_MAX_FILE_BYTES = 1 << 50
 
 
 def read_manifest(path: str | os.PathLike[str]) -> list[Utterance]:
@@ -34,8 +37,8 @@ def read_manifest(path: str | os.PathLike[str]) -> list[Utterance]:
 
     Args:
         path: UTF-8 JSON lines with the keys ``id``, ``audio_filepath`` (relative paths begin at the manifest's
-            folder), ``duration`` (seconds), ``text``, and, if need be, ``offset`` (seconds), ``speaker`` and
-            ``snr_db`` (decibels).
+            folder), ``duration`` (seconds), ``text``, and, if need be, ``offset`` (seconds), ``speaker``,
+            ``snr_db`` (decibels), and ``start_byte`` with ``num_bytes`` where the file is an archive.
 
     Returns:
         The utterances in the order of the lines; blank lines are passed over.
@@ -134,6 +137,8 @@ def _utterance(line: bytes, folder: Path) -> Utterance:
             raise ValueError(f"missing key {key!r}")
     for key, value in record.items():
         _check(key, value)
+    if ("start_byte" in record) != ("num_bytes" in record):
+        raise ValueError("start_byte and num_bytes: expected both or none")
     return Utterance(
         utt_id=record["id"],
         audio_path=folder / record["audio_filepath"],
@@ -142,6 +147,7 @@ def _utterance(line: bytes, folder: Path) -> Utterance:
         speaker=record.get("speaker", ""),
         offset_s=float(record.get("offset", 0.0)),
         snr_db=float(record["snr_db"]) if "snr_db" in record else None,
+        part=(record["start_byte"], record["num_bytes"]) if "start_byte" in record else None,
     )
 
 
@@ -186,6 +192,8 @@ def _check_number(key: str, value: float) -> None:
         "offset": (0 <= value <= _MAX_TIME_S, f"seconds, at least 0 and at most {_MAX_TIME_S:g}"),
         "duration": (0 < value <= _MAX_TIME_S, f"seconds, above 0 and at most {_MAX_TIME_S:g}"),
         "snr_db": (abs(value) <= _MAX_SNR_DB, "decibels"),
+        "start_byte": (0 <= value <= _MAX_FILE_BYTES, "bytes, at least 0"),
+        "num_bytes": (0 < value <= _MAX_FILE_BYTES, "bytes, at least 1"),
     }[key]
     if not allowed:
         raise ValueError(f"{key}: expected {expected}, got {str(value)[:20]}")
@@ -194,6 +202,8 @@ def _check_number(key: str, value: float) -> None:
 def _record(utterance: Utterance, folder: Path) -> dict[str, Any]:
     audio = utterance.audio_path.resolve()
     known = {} if utterance.snr_db is None else {"snr_db": utterance.snr_db}
+    start, size = utterance.part or (0, 0)
+    part = {"start_byte": start, "num_bytes": size} if utterance.part else {}
     return {
         "id": utterance.utt_id,
         "audio_filepath": str(audio.relative_to(folder) if audio.is_relative_to(folder) else audio),
@@ -202,4 +212,5 @@ def _record(utterance: Utterance, folder: Path) -> dict[str, Any]:
         "text": utterance.text,
         "speaker": utterance.speaker,
         **known,
+        **part,
     }

@@ -59,7 +59,7 @@ class FeatureSource:
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
     def _raw(self, part: Frontend, utterance: Utterance, speed: float) -> Tensor:
-        if self._cache is None:
+        if self._cache is None or utterance.part:  # what is in archives need not fit on the disk twice
             return self._extract(part, utterance, speed)
         key = cache_key(
             part.config,
@@ -109,4 +109,5 @@ class FeatureSource:
             resample=self.corpus.resample,
             channel=self.corpus.channel,
             max_seconds=self.corpus.max_seconds,
+            part=utterance.part,
         )

@@ -79,7 +79,7 @@ class AsrBrain(Brain):  # type: ignore[misc]
         self.save, self.stop, self.bar = save, stop, bar
         self.schedule = Schedule(train)
         plan = BatchPlan(train.batch_frames, train.max_batch_size, config.seed, train.curriculum_start_frames)
-        self.train_batches = EpochBatches(plan, corpus.train.num_frames, distributed.own_part)
+        self.train_batches = corpus.train.batches(plan, lambda: state.lost_shards, distributed.own_part)
         self.dev_batches = EpochBatches(plan, corpus.dev.num_frames, distributed.own_batches)
         self.objective = objective_of(config, corpus)
         self.curves = Curves(run_dir) if train.tensorboard and ranks.is_first() else None

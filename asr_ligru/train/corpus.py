@@ -12,6 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from asr_ligru.config import AugmentConfig, Config, CorpusConfig, FeaturesConfig
+from asr_ligru.data.bad_rate import check_rate
 from asr_ligru.data.distort import Distortion, distortion_of
 from asr_ligru.data.manifest import read_manifest
 from asr_ligru.data.source import FeatureSource
@@ -31,24 +32,12 @@ from asr_ligru.text.normalize import normalize
 from asr_ligru.text.targets import ctc_feasible
 from asr_ligru.text.tokenizer import Tokenizer, build_tokenizer
 from asr_ligru.train.progress import ProgressBar
+from asr_ligru.train.shard_split import ShardCorpus
+from asr_ligru.train.split import Split
 from asr_ligru.train.targets import FrameTargets
 from asr_ligru.typing import BadUtterance, Utterance
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Split:
-    """A usable part of a corpus: utterances, their frames at normal speed and their target ids.
-
-    Those of a hybrid model are the tied states of the frames, none where an utterance could not be aligned; the ids of
-    its CTC head are in ``ctc_tokens``, which is empty without one.
-    """
-
-    utterances: list[Utterance]
-    num_frames: list[int]
-    tokens: list[list[int]]
-    ctc_tokens: list[list[int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -78,10 +67,7 @@ class Corpus:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of what decides on batches and targets; a run goes on only where it is the same."""
-        splits = [
-            [[u.utt_id for u in s.utterances], s.num_frames, s.tokens, *([s.ctc_tokens] if s.ctc_tokens else [])]
-            for s in (self.train, self.dev)
-        ]
+        splits = [split.identity() for split in (self.train, self.dev)]
         return hashlib.sha256(json.dumps([self.tokenizer.tokens, splits]).encode()).hexdigest()
 
 
@@ -126,31 +112,36 @@ def load_corpus(
     normalize("", corpus.scoring)  # an unknown profile is refused now, not after an epoch
     lexicon_path = Path(corpus.dir) / "lexicon.txt"
     lexicon = Lexicon.read(lexicon_path) if lexicon_path.is_file() else None
-    splits = {name: load_split(corpus, split) for name, split in (("train", corpus.train), ("dev", corpus.dev))}
+    shards = ShardCorpus(config) if corpus.shards else None
+    train = [] if shards else load_split(corpus, corpus.train)
+    splits = {"train": train, "dev": load_split(corpus, corpus.dev)}
     done = _gmm_hmm(config, splits["train"][:limit], lexicon, bars)
     first = _frontend(config, splits["train"][:limit], done, bars)
     frontend = with_streams(first, config.streams)
     source = FeatureSource(config.features, config.corpus, cache_dir, frontend)
     targets = FrameTargets(config, done, source, bars) if config.model.name == "hybrid" else None
-    texts = [u.text for u in splits["train"] if u.text]
+    texts = shards.texts() if shards else (u.text for u in train if u.text)
     tokenizer = build_tokenizer(config.tokens, texts, lexicon)
-    ready = {}
+    fewest = partial(_fewest, config.features, output_length)
+    ready: dict[str, Split] = {}
+    if shards:
+        del splits["train"]
+        ready["train"] = shards.split(tokenizer, partial(fewest, augment), _tokenise, bad)
     for name, everything in splits.items():
         utterances = everything[:limit]
         spoken, silent = _split_by_text(utterances) if name == "train" else (utterances, [])
         with bars(f"reading {name}", len(spoken)) as bar:
             good, unreadable = source.scan(spoken, fit=name == "train", tick=bar.tick)
         bad += [*silent, *unreadable]
-        _check_rate(unreadable, len(utterances), corpus)
-        changes = augment if name == "train" else AugmentConfig()
-        fewest = partial(_fewest, config.features, output_length, changes)
+        check_rate(unreadable, len(utterances), corpus)
+        own = partial(fewest, augment if name == "train" else AugmentConfig())
         if targets is not None:
             ready[name], lost = _label(good, targets, train=name == "train")
         else:
-            ready[name], lost = _tokenise(good, tokenizer, fewest)
+            ready[name], lost = _tokenise(good, tokenizer, own)
         bad += lost
         if config.model.ctc_weight:
-            ready[name], unspelled = _spell(ready[name], tokenizer, fewest)
+            ready[name], unspelled = _spell(ready[name], tokenizer, own)
             bad += unspelled
         if not any(u.text for u in ready[name].utterances):
             raise DataError(f"no usable utterance with words in split {name!r} of {len(utterances)}", fix=_summary(bad))
@@ -211,17 +202,16 @@ def _tokenise(
     encoded = tokenizer.encode_all([u for u, _ in good])
     for item, count in encoded.unknown.items():
         log.warning("%s '%s' is unknown: %s %d times", tokenizer.item, printable(item), tokenizer.unknown, count)
-    split, short = Split([], [], []), []
+    kept: list[tuple[Utterance, int, list[int]]] = []
+    short = []
     for utterance, frames in good:
         tokens = encoded.tokens[utterance.utt_id]
         if ctc_feasible(output_length(frames), tokens):
-            split.utterances.append(utterance)
-            split.num_frames.append(frames)
-            split.tokens.append(tokens)
+            kept.append((utterance, frames, tokens))
         else:
             reason = f"{len(tokens)} tokens do not fit in {output_length(frames)} output frames"
             short.append(BadUtterance(utterance.utt_id, "length", reason, str(utterance.audio_path)))
-    return split, short
+    return Split.of(kept), short
 
 
 def _label(
@@ -229,7 +219,8 @@ def _label(
 ) -> tuple[Split, list[BadUtterance]]:
     """Give each frame its state; a development utterance without alignment is scored all the same."""
     found = targets.train([u for u, _ in good]) if train else targets.dev([u for u, _ in good])
-    split, lost = Split([], [], []), []
+    kept: list[tuple[Utterance, int, list[int]]] = []
+    lost = []
     for utterance, frames in good:
         states = found.get(utterance.utt_id)
         if states is None and train:
@@ -237,32 +228,12 @@ def _label(
             lost.append(BadUtterance(utterance.utt_id, "align", reason, str(utterance.audio_path)))
             continue
         assert states is None or len(states) == frames
-        split.utterances.append(utterance)
-        split.num_frames.append(frames)
-        split.tokens.append([] if states is None else states.tolist())
-    return split, lost
-
-
-def _spell(split: Split, tokenizer: Tokenizer, output_length: Callable[[int], int]) -> tuple[Split, list[BadUtterance]]:
-    """Add the tokens of a CTC head; an utterance too short for its own keeps its states and has none."""
-    spelled, short = _tokenise(list(zip(split.utterances, split.num_frames, strict=True)), tokenizer, output_length)
-    tokens = {u.utt_id: ids for u, ids in zip(spelled.utterances, spelled.tokens, strict=True)}
-    if not any(tokens.values()):
-        reason = short[0].reason if short else "no words"
-        raise DataError(f"no utterance is long enough for the CTC head: {reason}", fix="lower model.stack_frames")
-    kept = [replace(bad, stage="ctc", reason=f"{bad.reason} of the CTC head; its states are used") for bad in short]
-    return replace(split, ctc_tokens=[tokens.get(u.utt_id, []) for u in split.utterances]), kept
-
-
-def _check_rate(unreadable: Sequence[BadUtterance], total: int, corpus: CorpusConfig) -> None:
-    # One is always borne: a single bad file must not cost a small corpus its run.
-    if len(unreadable) > max(1, corpus.max_bad_rate * total):
-        first = printable(f"{unreadable[0].utt_id}: {unreadable[0].reason}")
-        raise DataError(
-            f"{len(unreadable)} of {total} utterances are unusable, allowed are {corpus.max_bad_rate:.2%}; {first}",
-            where="corpus.max_bad_rate",
-            fix=f"asr-ligru validate {corpus.dir}; repair the files or raise the limit",
-        )
+        check_rate(unreadable, len(utterances), corpus)
+        own = partial(fewest, augment if name == "train" else AugmentConfig())
+        if targets is not None:
+            ready[name], lost = _label(good, targets, train=name == "train")
+        else:
+            ready[name], lost = _tokenise(good, tokenizer, own)
 
 
 def _summary(bad: Sequence[BadUtterance]) -> str:

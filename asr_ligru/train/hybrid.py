@@ -25,8 +25,8 @@ from asr_ligru.models.hybrid import HybridModel
 from asr_ligru.score.wer import score
 from asr_ligru.text.arpa import read_arpa
 from asr_ligru.text.lexicon import Lexicon
-from asr_ligru.train.corpus import Split
 from asr_ligru.train.loss import frame_losses
+from asr_ligru.train.split import Split
 from asr_ligru.typing import Batch
 
 _BEAM = 14.0  # on AN4 what is found with it is what comparing every path gives

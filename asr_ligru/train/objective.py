@@ -17,9 +17,10 @@ from asr_ligru.models.ctc import CtcModel
 from asr_ligru.models.hybrid import HybridModel
 from asr_ligru.score.wer import score
 from asr_ligru.text.tokenizer import Tokenizer
-from asr_ligru.train.corpus import Corpus, Split
+from asr_ligru.train.corpus import Corpus
 from asr_ligru.train.hybrid import HybridObjective
 from asr_ligru.train.loss import ctc_losses, with_inner
+from asr_ligru.train.split import Split
 from asr_ligru.typing import Batch
 
 Predictions = Sequence[Tensor]

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 # Keys that must stay as they were when a run is continued, because its parameters or targets depend on them.
 ARCHITECTURE = ("cell", "model", "features", "streams", "hmm", "tokens", "corpus", "seed")
-_MAY_CHANGE = ("cell.backend", "cell.lr_scale", "features.cache", "corpus.dir", "corpus.max_bad_rate")
+_MAY_CHANGE = ("cell.backend", "cell.lr_scale", "features.cache", "corpus.dir", "corpus.max_bad_rate", "corpus.shards")
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,7 @@ def _fit(run: Run, corpus: Corpus, stop: StopRequest) -> None:
             hmm=corpus.hmm,
         )
     ranks.wait_for_all()
+    corpus.train.close()
     facts = {"dev_wer": dev["dev_wer"], **(asdict(calibration) if calibration else {})}
     score_and_record(run.dir, config, state, dev=facts, command=run.command, bad=corpus.bad)
 

@@ -17,6 +17,7 @@ class RunState:
         loss_sum: sum of this epoch's batch losses, and ``loss_count`` how many.
         grad_norm: of the last update, before clipping, and ``grad_max`` the largest of this epoch.
         skipped: batches left out because something was not finite.
+        lost_shards: shards of the training set that cannot be used, and why.
         train_s: seconds spent in training, over all sittings.
         metrics: one record for each finished epoch.
     """
@@ -29,6 +30,7 @@ class RunState:
     grad_norm: float = 0.0
     grad_max: float = 0.0
     skipped: int = 0
+    lost_shards: dict[str, str] = field(default_factory=dict)
     train_s: float = 0.0
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
