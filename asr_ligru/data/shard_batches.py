@@ -88,12 +88,18 @@ class ShardBatches(EpochBatches):
             done += len(self._blocks[number].batches)
 
     def _block(self, numbers: Sequence[int]) -> _Block:
-        """Return a block without the shards that are lost."""
-        here = [n for n in numbers if self._store.index.shards[n].name not in self._lost()]
-        ends = np.searchsorted(self._shard_of, [here, [n + 1 for n in here]]).T
-        indices = np.concatenate([np.arange(start, end) for start, end in ends] or [np.arange(0)])
+        ends = np.searchsorted(self._shard_of, [numbers, [n + 1 for n in numbers]]).T
+        indices = np.concatenate([np.arange(start, end) for start, end in ends])
         batches = self.plan.batches(np.asarray(self.num_frames)[indices], self.epoch)
-        return _Block(here, [indices[batch].tolist() for batch in batches])
+        return self._without_lost(_Block(list(numbers), [indices[batch].tolist() for batch in batches]))
+
+    def _without_lost(self, block: _Block) -> _Block:
+        """Leave out the utterances of lost shards; the other batches stay as they were planned."""
+        gone = {n for n in block.shards if self._store.index.shards[n].name in self._lost()}
+        if not gone:
+            return block
+        kept = [[i for i in batch if int(self._shard_of[i]) not in gone] for batch in block.batches]
+        return _Block([n for n in block.shards if n not in gone], [batch for batch in kept if batch])
 
     def _enter(self, number: int, in_use: Sequence[int]) -> None:
         """Bring the archives of a block, begin with those of the next, and remove what is not in use any more."""
@@ -109,12 +115,9 @@ class ShardBatches(EpochBatches):
         self._lost().update(ranks.merged(failed))  # no process uses a shard that another one does not have
         for n in block.shards:
             self._report(shards[n])
-        gone = {n for n in block.shards if shards[n].name in self._lost()}
-        if gone:
-            kept = [[i for i in batch if int(self._shard_of[i]) not in gone] for batch in block.batches]
-            self._blocks[number] = _Block(
-                [n for n in block.shards if n not in gone], [batch for batch in kept if batch]
-            )
+        rest = self._without_lost(block)
+        if rest is not block:
+            self._blocks[number] = rest
             self._flatten()
         for n in following:
             self._store.begin(shards[n])
