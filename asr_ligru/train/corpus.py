@@ -7,7 +7,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -228,12 +228,19 @@ def _label(
             lost.append(BadUtterance(utterance.utt_id, "align", reason, str(utterance.audio_path)))
             continue
         assert states is None or len(states) == frames
-        check_rate(unreadable, len(utterances), corpus)
-        own = partial(fewest, augment if name == "train" else AugmentConfig())
-        if targets is not None:
-            ready[name], lost = _label(good, targets, train=name == "train")
-        else:
-            ready[name], lost = _tokenise(good, tokenizer, own)
+        kept.append((utterance, frames, [] if states is None else states.tolist()))
+    return Split.of(kept), lost
+
+
+def _spell(split: Split, tokenizer: Tokenizer, output_length: Callable[[int], int]) -> tuple[Split, list[BadUtterance]]:
+    """Add the tokens of a CTC head; an utterance too short for its own keeps its states and has none."""
+    spelled, short = _tokenise(list(zip(split.utterances, split.num_frames, strict=True)), tokenizer, output_length)
+    tokens = {u.utt_id: ids for u, ids in zip(spelled.utterances, spelled.tokens, strict=True)}
+    if not any(tokens.values()):
+        reason = short[0].reason if short else "no words"
+        raise DataError(f"no utterance is long enough for the CTC head: {reason}", fix="lower model.stack_frames")
+    kept = [replace(bad, stage="ctc", reason=f"{bad.reason} of the CTC head; its states are used") for bad in short]
+    return replace(split, ctc_tokens=[tokens.get(u.utt_id, []) for u in split.utterances]), kept
 
 
 def _summary(bad: Sequence[BadUtterance]) -> str:

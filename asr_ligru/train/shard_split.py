@@ -80,6 +80,9 @@ class ShardCorpus:
             fewest: output frames of an utterance of so many frames.
             tokenise: returns those with targets that fit their frames, and a record of each other.
             bad: gets a record of each that is left out, also later.
+
+        Raises:
+            DataError: none is usable, or their texts have unknown characters.
         """
         limit = self.config.train.max_utterances
         places: list[np.ndarray] = []
@@ -95,6 +98,8 @@ class ShardCorpus:
             if limit is not None and len(frames) >= limit:
                 break
         where = np.concatenate(places)[:limit]
+        if not len(where):
+            raise DataError(f"no usable utterance of {self.store.index.utterances}", where=self.config.corpus.shards)
         utterances_of = _Lazy(len(where), lambda i: self.utterances(int(where[i, 0]))[int(where[i, 1])])
         tokens = _Lazy(len(where), lambda i: tokenizer.encode_all([u := utterances_of[i]]).tokens[u.utt_id])
         return ShardSplit(

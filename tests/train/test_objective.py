@@ -10,9 +10,9 @@ from torch.nn.functional import cross_entropy, ctc_loss
 from asr_ligru.compose import compose
 from asr_ligru.config import TokensConfig
 from asr_ligru.text.tokenizer import build_tokenizer
-from asr_ligru.train.corpus import Split
 from asr_ligru.train.hybrid import HybridObjective
 from asr_ligru.train.objective import CtcObjective, JointObjective
+from asr_ligru.train.split import Split
 from asr_ligru.typing import Batch
 from tests.hmm.hybrid_case import tiny_hmm
 from tests.tolerance import assert_close
