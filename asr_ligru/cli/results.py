@@ -30,7 +30,9 @@ def add_to(verbs: Any) -> None:
     report = verbs.add_parser("report", help="tables of the runs below some folders")
     report.add_argument("folders", type=Path, nargs="*", metavar="DIR", help="runs, or folders of them (default: exp)")
     report.add_argument("--format", choices=_FORMATS, default="text", help="%(choices)s (default: %(default)s)")
-    report.add_argument("--baseline", default="", metavar="CELL", help="compare every other row with this cell")
+    report.add_argument(
+        "--baseline", default="", metavar="CELL", help="compare every other row with this cell, or the best"
+    )
     report.add_argument(
         "--with-published",
         action="append",

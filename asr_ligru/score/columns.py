@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from asr_ligru.score.published import NOT_RUN_HERE, Published
 from asr_ligru.score.report import Report, Section
-from asr_ligru.score.rows import Row
+from asr_ligru.score.rows import BEST, Row
 from asr_ligru.score.runs import Run
 from asr_ligru.score.tables import Scalar, Table
 
@@ -16,7 +16,8 @@ LEGEND = (
 )
 CHANGE_LEGEND = (
     "change: of the {rate} against {baseline}, relative; p: paired bootstrap over utterances, and matched pairs of "
-    "segments (MAPSSWE), each Holm-corrected within the table, the luck of the seed not included"
+    "segments (MAPSSWE), each Holm-corrected within the table, the luck of the seed not included; p seeds: the "
+    "bootstrap with the seeds drawn, too"
 )
 
 COLUMNS: dict[str, Callable[[Row], str]] = {
@@ -30,6 +31,7 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "change": lambda row: "" if row.change is None else f"{100 * row.change:+.0f} %",
     "p": lambda row: "" if row.p is None else p_text(row.p),
     "p MAPSSWE": lambda row: "" if row.p_mapsswe is None else p_text(row.p_mapsswe),
+    "p seeds": lambda row: "" if row.p_seeds is None else p_text(row.p_seeds),
     "CER %": lambda row: number(row.mean(lambda run: run.chars.rate), 100, 2),
     "RTF": lambda row: number(row.mean(lambda run: run.facts.rtf), 1, 4),
     "train": lambda row: duration(row.mean(lambda run: run.facts.train_s)),
@@ -40,10 +42,10 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "hardware": lambda row: one_of(run.facts.hardware for run in row.runs),
     "command": lambda row: one_of(run.facts.command for run in row.runs),
 }
-NUMERIC = frozenset({"par. M", "WER %", "PER %", "change", "p", "p MAPSSWE", "CER %", "RTF", "train"})
+NUMERIC = frozenset({"par. M", "WER %", "PER %", "change", "p", "p MAPSSWE", "p seeds", "CER %", "RTF", "train"})
 NUMERIC |= {"epochs", "best", "dev %"}
 CODE = frozenset({"command"})
-_SOMETIMES = ("differs", "change", "p", "p MAPSSWE")  # columns that are left out while empty
+_SOMETIMES = ("differs", "change", "p", "p MAPSSWE", "p seeds")  # columns that are left out while empty
 
 
 def section_table(section: Section) -> Table:
@@ -70,7 +72,8 @@ def legend(report: Report) -> list[str]:
     """Return what the columns mean, where a title is not enough."""
     rates = "/".join(dict.fromkeys(section.rate for section in report.sections))
     lines = [LEGEND, CHANGE_LEGEND] if report.baseline else [LEGEND]
-    return [line.format(rate=rates, baseline=report.baseline) for line in lines if rates]
+    baseline = "the best row" if report.baseline == BEST else report.baseline
+    return [line.format(rate=rates, baseline=baseline) for line in lines if rates]
 
 
 def records(report: Report) -> list[dict[str, Scalar]]:
@@ -155,6 +158,7 @@ def _record(section: Section, row: Row) -> dict[str, Scalar]:
         "change": row.change,
         "p": row.p,
         "p_mapsswe": row.p_mapsswe,
+        "p_seeds": row.p_seeds,
         "cer": row.mean(lambda run: run.chars.rate),
         "rtf": row.mean(lambda run: run.facts.rtf),
         "train_s": row.mean(lambda run: run.facts.train_s),

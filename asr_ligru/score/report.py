@@ -11,7 +11,7 @@ from typing import TypeVar
 from asr_ligru.errors import ConfigError
 from asr_ligru.registry import nearest
 from asr_ligru.score.published import Published, read_published
-from asr_ligru.score.rows import Row, compare
+from asr_ligru.score.rows import BEST, Row, compare
 from asr_ligru.score.runs import Run, find_runs, settings
 from asr_ligru.score.wer import rate_name
 
@@ -92,7 +92,8 @@ def build_report(folders: Sequence[Path], baseline: str = "", published: Sequenc
 
     Args:
         folders: hold runs, at any depth; none for published figures alone.
-        baseline: a cell; every other row is compared with the row of this cell that has the same features and tokens.
+        baseline: a cell; every other row is compared with the row of this cell that has the same features and tokens;
+            "best" for the best of these.
         published: corpora whose published figures stand beside.
 
     Raises:
@@ -102,7 +103,7 @@ def build_report(folders: Sequence[Path], baseline: str = "", published: Sequenc
     runs = find_runs(folders)
     finished = [run for run in runs if run.state == "finished"]
     cells = {run.facts.cell for run in finished}
-    if baseline and baseline not in cells:
+    if baseline not in {"", BEST, *cells}:
         raise ConfigError(f"no finished run of the baseline {baseline!r}", fix=nearest(baseline, cells))
     sections = tuple(_section(group, baseline) for group in _grouped(finished, _test_set))
     others = tuple(run for run in runs if run.state != "finished")

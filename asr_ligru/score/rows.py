@@ -9,10 +9,12 @@ from functools import cache
 
 from asr_ligru.errors import DataError
 from asr_ligru.score.runs import Facts, Run
-from asr_ligru.score.significance import holm, mapsswe, paired_bootstrap
+from asr_ligru.score.significance import Comparison, MatchedPairs, holm, mapsswe, paired_bootstrap
 from asr_ligru.score.texts import read_texts
 from asr_ligru.score.wer import Scores, score
 from asr_ligru.typing import Utterance
+
+BEST = "best"  # as a baseline: the row with the fewest errors
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Row:
         change: relative change of the WER against the baseline (-0.2: a fifth fewer errors), or None.
         p: of that change by paired bootstrap, Holm-corrected over the table, or None.
         p_mapsswe: the same by the matched-pairs test.
+        p_seeds: the same by paired bootstrap with both systems' seeds drawn, too; None also where one has a single one.
     """
 
     runs: tuple[Run, ...]
@@ -32,6 +35,7 @@ class Row:
     change: float | None = None
     p: float | None = None
     p_mapsswe: float | None = None
+    p_seeds: float | None = None
 
     @property
     def facts(self) -> Facts:
@@ -78,11 +82,11 @@ def compare(rows: Sequence[Row], baseline: str) -> tuple[list[Row], list[str]]:
     """Return ``rows`` with their change against the baseline, and notes on what could not be compared.
 
     Every row is tested by paired bootstrap and by MAPSSWE against the row of the cell ``baseline`` with the same
-    features and tokens; over several seeds, errors are their mean. The p values of each test are Holm-corrected
-    together.
+    features and tokens, or the best of these; over several seeds, errors are their mean. The p values of each test are
+    Holm-corrected together.
     """
     compared, notes = list(rows), []
-    p_values: dict[int, tuple[float, float]] = {}
+    tests: dict[int, tuple[Comparison, MatchedPairs]] = {}
 
     @cache
     def scores_of(index: int) -> list[Scores]:
@@ -90,7 +94,8 @@ def compare(rows: Sequence[Row], baseline: str) -> tuple[list[Row], list[str]]:
 
     for labels in dict.fromkeys(row.labels[1:] for row in rows):
         group = [i for i, row in enumerate(rows) if row.labels[1:] == labels]
-        bases = [i for i in group if rows[i].facts.cell == baseline]
+        best = min(group, key=lambda i: rows[i].wer)
+        bases = [best] if baseline == BEST else [i for i in group if rows[i].facts.cell == baseline]
         if len(bases) != 1:
             notes.append(f"{' '.join(labels)}: no change shown, {len(bases)} rows of {baseline} instead of one")
             continue
@@ -99,12 +104,16 @@ def compare(rows: Sequence[Row], baseline: str) -> tuple[list[Row], list[str]]:
             compared[index] = replace(rows[index], change=rows[index].wer / wer - 1 if wer else None)
             try:
                 pair = scores_of(bases[0]), scores_of(index)
-                p_values[index] = paired_bootstrap(*pair).p, mapsswe(*pair).p
+                tests[index] = paired_bootstrap(*pair), mapsswe(*pair)
             except DataError as error:
                 notes.append(f"{rows[index].name}: no p, {error.what} in {error.where}")
-    corrected = [holm([both[test] for both in p_values.values()]) for test in (0, 1)]
-    for index, p, p_mapsswe in zip(p_values, *corrected, strict=True):
+    drawn = holm([bootstrap.p for bootstrap, _ in tests.values()])
+    matched = holm([pairs.p for _, pairs in tests.values()])
+    for index, p, p_mapsswe in zip(tests, drawn, matched, strict=True):
         compared[index] = replace(compared[index], p=p, p_mapsswe=p_mapsswe)
+    with_seeds = {i: bootstrap.p_seeds for i, (bootstrap, _) in tests.items() if bootstrap.p_seeds is not None}
+    for index, p in zip(with_seeds, holm(list(with_seeds.values())), strict=True):
+        compared[index] = replace(compared[index], p_seeds=p)
     return compared, notes
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asr_ligru.errors import DataError
 from asr_ligru.safety import printable
@@ -25,12 +26,14 @@ class Comparison:
         interval: 95 % interval of the change.
         p: two-sided probability of a difference this large between equally good systems.
         better: share of the draws in which B is better than A.
+        p_seeds: the same as p, with the seeds of both systems drawn, too; None where one has a single seed.
     """
 
     change: float
     interval: tuple[float, float]
     p: float
     better: float
+    p_seeds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,8 @@ def paired_bootstrap(a: Sequence[Scores], b: Sequence[Scores], seed: int = 0) ->
     Raises:
         DataError: the two systems were not scored on the same utterances.
 
-    Source: Bisani and Ney, 2004. The two-sided p doubles the smaller tail, with one draw added to each
+    Source: Bisani and Ney, 2004; drawing seeds, too: Bouthillier et al., "Accounting for variance in machine learning
+    benchmarks", 2021. The two-sided p doubles the smaller tail, with one draw added to each
     so that it is never 0.
     """
     _same_utterances(a, b)
@@ -73,13 +77,31 @@ def paired_bootstrap(a: Sequence[Scores], b: Sequence[Scores], seed: int = 0) ->
     totals = resampled(np.array([delta, words], dtype=np.float64), seed)
     drawn = totals[0] / np.maximum(totals[1], 1)
     low, high = np.quantile(drawn, [0.025, 0.975])
-    tail = 1 + min(int((drawn >= 0).sum()), int((drawn <= 0).sum()))
     return Comparison(
         change=sum(delta) / sum(words),
         interval=(float(low), float(high)),
-        p=min(1.0, 2 * tail / (len(drawn) + 1)),
+        p=_two_sided(drawn),
         better=float((drawn < 0).mean()),
+        p_seeds=_two_sided(_drawn_with_seeds(a, b, seed)) if min(len(a), len(b)) > 1 else None,
     )
+
+
+def _drawn_with_seeds(a: Sequence[Scores], b: Sequence[Scores], seed: int) -> NDArray[np.float64]:
+    """Return differences of errors between systems of drawn seeds on drawn utterances, one for each draw."""
+    errors = [{u.utt_id: u.words.errors for u in scores.utterances} for scores in (*a, *b)]
+    totals = resampled(np.array([[one[utt_id] for utt_id in errors[0]] for one in errors]), seed)  # (seeds, draws)
+    rng = np.random.default_rng(seed + 1)
+    of_a, of_b = (
+        np.take_along_axis(part, rng.integers(len(part), size=part.shape), axis=0).mean(axis=0)
+        for part in (totals[: len(a)], totals[len(a) :])
+    )
+    return np.asarray(of_b - of_a, dtype=np.float64)
+
+
+def _two_sided(drawn: NDArray[np.float64]) -> float:
+    """Return twice the smaller tail of drawn differences, one draw added to it."""
+    tail = 1 + min(int((drawn >= 0).sum()), int((drawn <= 0).sum()))
+    return min(1.0, 2 * tail / (len(drawn) + 1))
 
 
 def mapsswe(a: Sequence[Scores], b: Sequence[Scores]) -> MatchedPairs:

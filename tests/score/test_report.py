@@ -86,6 +86,16 @@ def test_build_report_change_against_baseline(make_run: Callable[..., Path], tmp
     assert (lstm.change, lstm.p) == (None, None)
 
 
+def test_build_report_against_the_best_row_compares_all_others(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    for cell, rate in (("gru", 0.3), ("ligru", 0.1), ("lstm", 0.2)):
+        for seed in (1, 2):
+            make_run(cell, seed, rate=rate)
+    best, *others = only_rows(tmp_path, "best")
+    assert (best.facts.cell, best.change, best.p_seeds) == ("ligru", None, None)
+    assert all(row.change is not None and row.change > 0 and row.p_seeds is not None for row in others)
+    assert "against the best row, relative" in " ".join(report_folders([tmp_path], baseline="best").split())
+
+
 def test_build_report_change_without_a_partner_is_said(make_run: Callable[..., Path], tmp_path: Path) -> None:
     make_run("ligru", features="mfcc")
     make_run("lstm")

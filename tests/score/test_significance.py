@@ -115,6 +115,17 @@ def test_tests_over_seeds_take_their_mean() -> None:
     assert segment_errors([alignment("x>q y z"), alignment("x y z>q")], [alignment("x y z")]) == [(1.0, 0.0)]
 
 
+def test_paired_bootstrap_lucky_seed_is_no_proof() -> None:
+    good, bad = systems(0.05, 0.4)
+    lucky = paired_bootstrap([good, good, bad], [good, good, good])
+    assert lucky.p < 0.001
+    assert lucky.p_seeds is not None
+    assert lucky.p_seeds > 0.2  # 8 of 27 draws of three seeds are without the bad one
+    steady = paired_bootstrap([bad, bad, bad], [good, good, good])
+    assert steady.p_seeds == steady.p
+    assert paired_bootstrap([bad], [good, good]).p_seeds is None
+
+
 def test_holm_equals_r() -> None:
     # R: p.adjust(c(0.01, 0.02, 0.03, 0.04, 0.8), "holm"), p.adjust(c(0.04, 0.001, 0.03), "holm")
     assert holm([0.01, 0.02, 0.03, 0.04, 0.8]) == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.8])
