@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 _NUMBERS = (
     ("hidden_size", int, "units of a layer (default: 256)"),
     ("num_layers", int, "layers (default: 1)"),
-    ("dropout", float, "share left out below and above the recurrence, 0 to 0.95 (default: 0.3)"),
+    ("dropout", float, "share left out below and above the recurrence, 0 to 0.95 (default: 0.5)"),
     ("epochs", int, "at most (default: 60)"),
     ("early_stopping", int, "epochs without a better development set that end it (default: 6)"),
-    ("lr", float, "learning rate (default: 0.004)"),
+    ("lr", float, "learning rate, halved where the development set gains nothing (default: 0.004)"),
     ("held_out", float, "share of the sentences taken for development without --dev (default: 0.1)"),
     ("vocab_size", int, "pieces of --units bpe without --model (default: 100)"),
     ("seed", int, "draws weights, order and dropout (default: 1)"),

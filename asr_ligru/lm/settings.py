@@ -16,7 +16,7 @@ class LmConfig:
     units: str = choice("char", "bpe")
     vocab_size: int = ranged(100, 4, 65536)  # bpe only
     embedding_size: int = ranged(64, 1, 16384)
-    dropout: float = ranged(0.3, 0.0, 0.95)  # below and above the recurrence
+    dropout: float = ranged(0.5, 0.0, 0.95)  # below and above the recurrence
     epochs: int = ranged(60, 1, 100_000)
     early_stopping: int = ranged(6, 1, 100_000)  # epochs without a lower development loss
     lr: float = ranged(4e-3, 1e-9, 10.0)  # halved after two epochs without a lower development loss

@@ -116,6 +116,8 @@ def read_model_folder(folder: Path) -> ModelFolder:
 def _why_none(folder: Path) -> str:
     if not folder.exists():
         return "not a model folder: it does not exist"
+    if (folder / "lm.json").is_file() or (folder / "lm" / "lm.json").is_file():
+        return "not an acoustic model but a language model"
     if (folder / "checkpoints").is_dir():
         return "not a model folder: a run that has not finished (the command that began it goes on with it)"
     return f"not a model folder: no {_SEAL} in it"

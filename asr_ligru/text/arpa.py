@@ -65,6 +65,8 @@ def read_arpa(path: Path) -> NgramModel:
                     break
     except OSError as error:
         fix = "name an ARPA file, such as `asr-ligru lm train` writes"
+        if path.is_dir():
+            fix += "; a neural language model, which is a folder, goes to --rescore"
         raise DataError(
             f"cannot read the language model: {error.strerror}", where=printable(str(path)), fix=fix
         ) from error

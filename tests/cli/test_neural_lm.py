@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from asr_ligru.cli import main
+from asr_ligru.lm.model import write_lm
+from tests.lm.tiny_lm import tiny_lm
 from tests.tiny_model import write_model
 
 SMALL = ["--neural", "--hidden-size", "8", "--epochs", "1", "-q"]
@@ -80,9 +82,18 @@ def test_lm_neural_wrong_use_is_said_in_words(
     assert not Path("out").exists() or not Path("out", "lm").exists()
 
 
-def test_lm_sample_of_an_ngram_or_acoustic_model_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lm_of_another_kind_than_needed_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "x.arpa").write_text("\\data\\\n", encoding="utf-8")
     assert main(["lm", "sample", str(tmp_path / "x.arpa")]) == 3
     assert "a file, such as an n-gram model" in capsys.readouterr().err
-    assert main(["lm", "ppl", str(write_model(tmp_path / "model")), str(tmp_path / "x.arpa")]) == 3
+    write_lm(tmp_path / "run" / "lm", tiny_lm(), {})
+    for path in (tmp_path / "run", tmp_path / "run" / "lm"):
+        assert main(["decode", str(path), "x.wav", "-q"]) == 3
+        assert "not an acoustic model but a language model" in capsys.readouterr().err
+    arguments = ["decode", str(write_model(tmp_path / "model")), "x.wav", "--decoder", "beam", "-q"]
+    assert main([*arguments, "--lm", str(tmp_path / "run")]) == 3
+    assert "a neural language model, which is a folder, goes to --rescore" in capsys.readouterr().err
+    assert main([*arguments, "--rescore", str(tmp_path / "x.arpa")]) == 3
+    assert "which goes to --lm" in capsys.readouterr().err
+    assert main(["lm", "ppl", str(tmp_path / "model"), str(tmp_path / "x.arpa")]) == 3
     assert "not a neural language model: an acoustic model" in capsys.readouterr().err
