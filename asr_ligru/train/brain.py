@@ -169,12 +169,13 @@ class AsrBrain(Brain):  # type: ignore[misc]
         self.train_batches.set_epoch(epoch, state.position)
         saved_at = time.monotonic()
         started = time.monotonic()
-        for batch in workers.received(train_set):
+        for batch, waited_s in workers.timed(train_set):
             with memory.explained(batch):
                 loss = self.fit_batch(batch)
             if math.isfinite(float(loss)):
                 state.loss_sum, state.loss_count = state.loss_sum + float(loss), state.loss_count + 1
-            state.train_s, started = state.train_s + time.monotonic() - started, time.monotonic()
+            state.spent(time.monotonic() - started, waited_s)
+            started = time.monotonic()
             self.bar.advance_to(self._done(), self._note())
             if not self._between_updates():
                 continue
@@ -194,6 +195,8 @@ class AsrBrain(Brain):  # type: ignore[misc]
             "grad_norm": state.grad_norm,
             "grad_max": state.grad_max,
             "skipped_batches": state.skipped,
+            "train_s": round(state.epoch_s, 3),
+            "data_wait": round(state.wait_s / max(state.epoch_s, 1e-9), 4),
             "left_out": len(self.corpus.train.utterances) - sum(map(len, self.train_batches.batches)),
         }
         evaluated = epoch % train.eval_every == 0 or epoch == train.epochs or self._enough()

@@ -19,6 +19,7 @@ class RunState:
         skipped: batches left out because something was not finite.
         lost_shards: shards of the training set that cannot be used, and why.
         train_s: seconds spent in training, over all sittings.
+        epoch_s: those of this epoch, and ``wait_s`` how many of them the model waited for data.
         metrics: one record for each finished epoch.
     """
 
@@ -32,12 +33,21 @@ class RunState:
     skipped: int = 0
     lost_shards: dict[str, str] = field(default_factory=dict)
     train_s: float = 0.0
+    epoch_s: float = 0.0
+    wait_s: float = 0.0
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
     def start_epoch(self, epoch: int) -> None:
         """Begin an epoch."""
         self.epoch, self.position = epoch, 0
         self.loss_sum, self.loss_count, self.grad_max = 0.0, 0, 0.0
+        self.epoch_s, self.wait_s = 0.0, 0.0
+
+    def spent(self, seconds: float, waiting_s: float) -> None:
+        """Count the time that one batch took, and how much of it was waiting for the batch."""
+        self.train_s += seconds
+        self.epoch_s += seconds
+        self.wait_s += waiting_s
 
     def evaluated(self) -> list[dict[str, Any]]:
         """Return the records with a development WER, best first (of equals, the latest)."""

@@ -13,7 +13,7 @@ from asr_ligru.score.runs import Run, flat_config, read_metrics, read_run
 
 
 def summary(folder: Path) -> str:
-    """Return five lines about a finished run and the command to type next.
+    """Return six lines about a finished run and the command to type next.
 
     Args:
         folder: the run's.
@@ -22,7 +22,7 @@ def summary(folder: Path) -> str:
         DataError: its metrics cannot be read.
     """
     run, metrics = read_run(folder), read_metrics(folder)
-    lines = [_best(run), _scores(run), _calibration(run), _gradients(run, metrics), _skipped(run)]
+    lines = [_best(run), _scores(run), _calibration(run), _gradients(run, metrics), _waited(metrics), _skipped(run)]
     return "".join(f"{printable(line)}\n" for line in [*lines, f"next         {_next(run)}"])
 
 
@@ -58,6 +58,16 @@ def _gradients(run: Run, metrics: Sequence[dict[str, Any]]) -> str:
     stretch = f"; lambda {growths[-1]:.2f}, at most {max(growths):.2f}" if growths else ""
     middle = statistics.median(norms)
     return f"gradients    largest norm {max(norms):.3g}, median of the epochs {middle:.3g}, {clipped}{stretch}"
+
+
+def _waited(metrics: Sequence[dict[str, Any]]) -> str:
+    timed = [(m["train_s"], m["train_s"] * m["data_wait"]) for m in metrics if "data_wait" in m]
+    total, waited = sum(t for t, _ in timed), sum(w for _, w in timed)
+    return (
+        f"data         waited for {_percent(waited / total)} of {total:.0f} s of training"
+        if total
+        else "data         not measured"
+    )
 
 
 def _skipped(run: Run) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -76,6 +77,14 @@ def received(batches: Iterable[Batch | AsrLigruError]) -> Iterator[Batch]:
         if isinstance(batch, AsrLigruError):
             raise batch
         yield batch
+
+
+def timed(batches: Iterable[Batch | AsrLigruError]) -> Iterator[tuple[Batch, float]]:
+    """Yield the batches of a loader, each with the seconds that were waited for it."""
+    asked = time.monotonic()
+    for batch in received(batches):
+        yield batch, time.monotonic() - asked
+        asked = time.monotonic()
 
 
 def first(batches: Loader) -> Batch:

@@ -26,6 +26,7 @@ from asr_ligru.train.brain import AsrBrain
 from asr_ligru.train.interrupt import Interrupted
 from asr_ligru.typing import Batch, Utterance
 from tests import several_ranks
+from tests.run_metrics import metrics_of
 from tests.tiny_corpus import OVERRIDES, write_corpus
 from tests.tolerance import assert_close
 
@@ -133,15 +134,11 @@ def tiny(tones: Path, folder: Path, *more: str) -> Config:
     return compose([*OVERRIDES, "train.epochs=2", f"corpus.dir={tones}", f"exp_dir={folder}", *more])
 
 
-def metrics(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-
-
 def test_train_by_two_ranks_learns_and_leaves_what_one_process_does(tones: Path, tmp_path: Path) -> None:
     more = ("cell=sligru", "cell.dropout=0", "train.average_best=2")
     run.train(tiny(tones, tmp_path / "1", *more), "typed")
     several_ranks.run(2, lambda: run.train(tiny(tones, tmp_path / "2", *more), "typed"))
-    for one, two in zip(metrics(tmp_path / "1"), metrics(tmp_path / "2"), strict=True):
+    for one, two in zip(metrics_of(tmp_path / "1"), metrics_of(tmp_path / "2"), strict=True):
         assert two == {key: pytest.approx(value, rel=1e-3) for key, value in one.items()}
     names = [sorted(str(p.relative_to(folder)) for p in folder.rglob("*")) for folder in tmp_path.iterdir()]
     assert names[0] == names[1]
@@ -175,7 +172,7 @@ def test_train_by_two_ranks_interrupted_is_finished_bitwise(tones: Path, tmp_pat
     several_ranks.run(2, lambda: run.train(broken))
     models = [read_model_folder(tmp_path / name / "model").tensors for name in "12"]
     assert all(torch.equal(models[1][name], tensor) for name, tensor in models[0].items())
-    assert metrics(tmp_path / "2") == metrics(tmp_path / "1")
+    assert metrics_of(tmp_path / "2") == metrics_of(tmp_path / "1")
 
 
 def test_train_goes_on_with_other_numbers_of_ranks_and_says_so(
@@ -189,8 +186,8 @@ def test_train_goes_on_with_other_numbers_of_ranks_and_says_so(
     assert (found.step, found.state["processes"]) == (3, 2)
     run.train(config)
     assert "saved by 2 processes and continued by 1" in caplog.text
-    assert [m["epoch"] for m in metrics(tmp_path)] == [1, 2, 3]
-    assert all(math.isfinite(m["train_loss"]) for m in metrics(tmp_path))
+    assert [m["epoch"] for m in metrics_of(tmp_path)] == [1, 2, 3]
+    assert all(math.isfinite(m["train_loss"]) for m in metrics_of(tmp_path))
 
 
 def test_agree_names_the_rank_that_differs() -> None:

@@ -24,6 +24,7 @@ from asr_ligru.train.interrupt import Interrupted
 from asr_ligru.train.run import train
 from asr_ligru.typing import Batch
 from tests.hmm.hybrid_case import tiny_hmm
+from tests.run_metrics import metrics_of
 from tests.tiny_corpus import OVERRIDES, SAMPLE_RATE_HZ, say, write_corpus
 from tests.tolerance import assert_close
 
@@ -58,7 +59,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def metrics(run_dir: Path) -> list[dict[str, Any]]:
-    return lines(run_dir / "metrics.jsonl")
+    return metrics_of(run_dir)
 
 
 def test_hybrid_run_learns_the_tones_and_its_folder_decodes(folder: Path, tmp_path: Path, capsys: Any) -> None:

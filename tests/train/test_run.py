@@ -20,6 +20,7 @@ from asr_ligru.train.brain import AsrBrain
 from asr_ligru.train.interrupt import Interrupted
 from asr_ligru.train.lock import run_lock
 from asr_ligru.train.run import train
+from tests.run_metrics import metrics_of
 from tests.tiny_corpus import OVERRIDES, SAMPLE_RATE_HZ, write_corpus
 
 
@@ -45,8 +46,7 @@ def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def tensors_and_metrics(run_dir: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
-    lines = (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return read_model_folder(run_dir / "model").tensors, [json.loads(line) for line in lines]
+    return read_model_folder(run_dir / "model").tensors, metrics_of(run_dir)
 
 
 def test_train_learns_the_tones_and_leaves_its_files(corpus: Path, tmp_path: Path) -> None:
@@ -71,6 +71,9 @@ def test_train_learns_the_tones_and_leaves_its_files(corpus: Path, tmp_path: Pat
     assert 0 <= run["word_ece"] < 0.5 < run["word_confidence"]
     assert load_model(run_dir).temperature == run["temperature"] > 0
     assert all(m["grad_max"] >= m["grad_norm"] > 0 for m in tensors_and_metrics(run_dir)[1])
+    timed = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert all(0 < m["data_wait"] < 1 and m["train_s"] > 0 for m in timed)
+    assert abs(sum(m["train_s"] for m in timed) - run["train_s"]) < 0.1
 
 
 @pytest.mark.parametrize("cell", ["ligru", "libru", "gru"])
@@ -120,6 +123,48 @@ def test_train_with_every_augmentation_is_the_same_with_workers_and_when_continu
     assert all(torch.equal(expected[0][name], got[0][name]) for name in expected[0])
     assert "2 noises or impulse responses cannot be used: broken.wav" in caplog.text
     assert len((unbroken / "bad_sounds.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_train_in_bf16_is_near_float32_and_continues_bitwise(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = ["train.epochs=2", "cell.dropout=0"]
+    exact = train(config(corpus, tmp_path / "fp32", *more))
+    unbroken = train(config(corpus, tmp_path / "unbroken", "train.precision=bf16", *more))
+    with monkeypatch.context() as patch:
+        interrupt_at(5, patch)
+        with pytest.raises(Interrupted):
+            train(config(corpus, tmp_path / "broken", "train.precision=bf16", *more))
+    broken = train(config(corpus, tmp_path / "broken", "train.precision=bf16", *more))
+    expected, got = tensors_and_metrics(unbroken), tensors_and_metrics(broken)
+    assert expected[1] == got[1]
+    assert all(torch.equal(expected[0][name], got[0][name]) for name in expected[0])
+    assert all(tensor.dtype in (torch.float32, torch.int64) for tensor in expected[0].values())
+    losses = [[m["train_loss"] for m in tensors_and_metrics(run)[1]] for run in (exact, unbroken)]
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+def test_losses_and_statistics_in_bf16_are_float32(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[tuple[str, torch.dtype]] = set()
+    losses, update = AsrBrain.compute_objectives, AsrBrain._update
+
+    def watched_losses(self: AsrBrain, predictions: Any, batch: Any, stage: Any) -> torch.Tensor:
+        found = losses(self, predictions, batch, stage)
+        seen.update({("log_probs", predictions[0].dtype), ("loss", found.dtype)})
+        return found
+
+    def watched_update(self: AsrBrain) -> bool:
+        seen.update(("gradient", p.grad.dtype) for p in self.modules.parameters() if p.grad is not None)
+        seen.update(("statistic", b.dtype) for b in self.modules.buffers() if b.is_floating_point())
+        return update(self)
+
+    monkeypatch.setattr(AsrBrain, "compute_objectives", watched_losses)
+    monkeypatch.setattr(AsrBrain, "_update", watched_update)
+    train(config(corpus, tmp_path, "train.precision=bf16", "train.epochs=1", "train.max_steps=2"))
+    assert seen == {(name, torch.float32) for name in ("log_probs", "loss", "gradient", "statistic")}
 
 
 def test_train_with_accumulation_uses_the_last_incomplete_group(corpus: Path, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from asr_ligru.models.folder import read_model_folder
 from asr_ligru.train.brain import AsrBrain
 from asr_ligru.train.interrupt import Interrupted
 from asr_ligru.train.run import train
+from tests.run_metrics import metrics_of
 from tests.tiny_corpus import OVERRIDES, SAMPLE_RATE_HZ, write_corpus
 
 
@@ -56,8 +57,7 @@ def config(corpus: Path, exp_dir: Path, shards: str | Path, *more: str) -> Confi
 
 
 def result(run_dir: Path) -> tuple[list[Any], dict[str, torch.Tensor]]:
-    lines = (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines], read_model_folder(run_dir / "model").tensors
+    return metrics_of(run_dir), read_model_folder(run_dir / "model").tensors
 
 
 def same(a: Path, b: Path) -> bool:
