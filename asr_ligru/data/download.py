@@ -134,13 +134,13 @@ def _announce(archives: Sequence[Archive], folder: Path, say: Callable[[str], ob
     """Say how large what comes is, and refuse to begin where the disk has no room for it."""
     for archive in archives:
         say(f"{f'{archive.megabytes:,} MB' if archive.megabytes else 'size unknown':>12}  {archive.url}")
-    total = sum(archive.megabytes for archive in archives)
+    total, unpacked = (sum(a.megabytes for a in archives if a.packed or kept) for kept in (True, False))
     free = shutil.disk_usage(folder).free // 1_000_000
     if archives:
-        say(f"{total:>9,} MB  in all, into {folder}, and as much again unpacked; {free:,} MB are free")
-    if total > free:
+        say(f"{total:>9,} MB  in all, into {folder}, and {unpacked:,} MB or more when unpacked; {free:,} MB are free")
+    if total + unpacked > free:
         raise EnvironmentError_(
-            f"disk full: needs {total:,} MB and as much again to unpack it, has {free:,} MB",
+            f"disk full: needs {total:,} MB and {unpacked:,} MB or more to unpack it, has {free:,} MB",
             where=str(folder),
             fix="name a folder on a larger disk with --root, or fetch less with --part",
         )

@@ -157,7 +157,7 @@ def split_by_speaker(utterances: Sequence[Utterance], share: float = 0.05) -> di
     return {split: [u for u in utterances if split_of[u.speaker] == split] for split in ("train", "dev", "test")}
 
 
-_FIX = "give the corpus's own folder with --root, or get it with --download"
+_FIX = "give the corpus's own folder with --root; recipes/README.md says how to get it"
 
 
 def _children(folder: Path) -> list[Path]:

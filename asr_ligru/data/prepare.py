@@ -25,6 +25,7 @@ CORPORA = (
     *("voxforge", "speech_commands", "vctk", "ljspeech", "aishell", "ami", "chime4", "dirha", "kaldi"),
 )
 BY_LHOTSE = "lhotse"  # lhotse:NAME is any corpus that lhotse knows
+_ROOT_OPTIONAL = ("demo", "kaldi", BY_LHOTSE)  # made here, or with words of their own
 
 _UNKNOWN_S = 0.01  # of a file that cannot be read, in the splits that keep it
 
@@ -119,8 +120,9 @@ def prepare_corpus(
         raise ConfigError(f"{name} is not downloaded", fix=fix)
     if parts and not download:
         raise ConfigError("--part without --download", fix="what is in the folder is prepared, whichever parts it has")
-    if root is None and archives and not download:
-        raise ConfigError(f"where is {name}?", fix=f"asr-ligru prepare {name} --root DIR, or --download")
+    if root is None and not download and base not in _ROOT_OPTIONAL:
+        fix = f"asr-ligru prepare {name} --root DIR" + (", or --download" if archives else "")
+        raise ConfigError(f"where is {name}?", fix=fix)
     with write_errors(out, 0):
         out.mkdir(parents=True, exist_ok=True)
     source = root or out / "download" if download else root

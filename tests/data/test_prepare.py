@@ -129,7 +129,9 @@ def test_prepare_unknown_corpus_names_the_nearest(tmp_path: Path) -> None:
         prepare_corpus("yes_no", tmp_path, tmp_path / "out")
 
 
-@pytest.mark.parametrize(("name", "root", "download"), [("an4", None, False), ("demo", None, True)])
+@pytest.mark.parametrize(
+    ("name", "root", "download"), [("an4", None, False), ("timit", None, False), ("demo", None, True)]
+)
 def test_prepare_where_the_corpus_comes_from_must_be_clear(
     tmp_path: Path, name: str, root: str | None, download: bool
 ) -> None:

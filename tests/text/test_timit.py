@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from asr_ligru.text.normalize import normalize
-from asr_ligru.text.timit import PHONES, fold_phones
+from asr_ligru.text.timit import PHONES, PHONES_48, PHONES_61, fold_phones, merge_phones
 
 # The beginning of SA1 as the corpus has it, then the rest of the table; folded by hand.
 SENTENCES = {
@@ -32,3 +32,12 @@ def test_fold_phones_of_the_forty_eight_fold_alike() -> None:
 
 def test_fold_phones_unknown_symbol_stays() -> None:
     assert fold_phones("aa xx q") == "aa xx"
+
+
+def test_merge_phones_and_fold_phones_are_as_lhotse_has_them() -> None:
+    published = pytest.importorskip("lhotse.recipes.timit").get_phonemes
+    assert set(published(48)) - {"sil"} == set(PHONES_61)
+    for phone in PHONES_61:
+        assert merge_phones(phone) == published(48)[phone]
+        assert fold_phones(merge_phones(phone)) == fold_phones(phone) == published(39)[phone]
+    assert (len(PHONES_61), len(PHONES_48)) == (61, 48)
