@@ -10,6 +10,7 @@ from asr_ligru import resources
 from asr_ligru.compose import GROUPS, Launch, choices, compose, launch, run_folder_name
 from asr_ligru.config import Config
 from asr_ligru.errors import ConfigError
+from asr_ligru.models.network import check_heads
 
 EVERY_CHOICE = [f"{group}={name}" for group in GROUPS for name in choices(group)]
 
@@ -23,6 +24,14 @@ def test_each_choice_composes_within_its_ranges(override: str) -> None:
 @pytest.mark.parametrize(("cell", "name"), [("libru", "libru_arith"), ("gru", "gru")])
 def test_each_recipe_takes_another_cell(recipe: str, cell: str, name: str) -> None:
     assert compose([f"recipe={recipe}", f"cell={cell}"]).cell.name == name
+
+
+@pytest.mark.parametrize("debug", choices("debug"))
+@pytest.mark.parametrize("recipe", choices("recipe"))
+def test_each_recipe_keeps_heads_that_fit_when_debugged(recipe: str, debug: str) -> None:
+    config = compose([f"recipe={recipe}", f"debug={debug}"])
+    check_heads(config.cell, config.model)
+    assert config.run_name == debug
 
 
 @pytest.mark.parametrize(
