@@ -38,6 +38,6 @@ def align_tokens(log_probs: Tensor, tokens: list[int], blank_id: int = 0) -> lis
     path = np.empty(len(emitted), dtype=np.int64)
     for frame in range(len(emitted) - 1, -1, -1):
         path[frame] = state
-        state -= steps[frame, state]
+        state -= int(steps[frame, state])
     frames = [np.flatnonzero(path == 2 * n + 1) for n in range(len(tokens))]
     return [(int(span[0]), int(span[-1]) + 1) for span in frames]

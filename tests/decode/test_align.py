@@ -39,3 +39,10 @@ def test_align_tokens_another_blank_is_respected() -> None:
     for frame, token in enumerate([2, 2, 0, 2, 1, 1]):
         log_probs[frame, token] = -0.1
     assert align_tokens(log_probs, [0, 1], blank_id=2) == [(2, 3), (4, 6)]
+
+
+def test_align_tokens_of_a_long_text_finds_each() -> None:
+    tokens = [1, 2] * 100
+    path = torch.tensor([token for token in tokens for _ in range(2)])
+    log_probs = (8.0 * torch.nn.functional.one_hot(path, 3)).log_softmax(-1)
+    assert align_tokens(log_probs, tokens) == [(2 * n, 2 * n + 2) for n in range(200)]
