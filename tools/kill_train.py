@@ -23,7 +23,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-OF_EACH_RUN = {"train_s", "rtf", "exp_dir", "command", "files", "checksum"}  # "files": lengths and sums of such files
+OF_EACH_RUN = {
+    "train_s",
+    "epoch_s",
+    "wait_s",
+    "data_wait",
+    "rtf",
+    "exp_dir",
+    "command",
+    "files",
+    "checksum",
+}  # "files": lengths and sums of such files
 NOT_COMPARED = {".lock"}
 ORPHANS_S = 30.0
 TIMEOUT_S = 600.0

@@ -128,8 +128,8 @@ def run_shards(options: argparse.Namespace) -> int:
             utterances, options.out, corpus, options.sample_rate_hz, size, seed=options.seed, tick=bar.update
         )
     write_bad_utterances(options.out / "bad_utterances.jsonl", bad)
-    written = f"{index.utterances} utterances in {len(index.shards)} shards; {len(bad)} could not be read"
-    print(printable(f"{written}\ntrain from them: corpus.shards={options.out}"))
+    print(f"{index.utterances} utterances in {len(index.shards)} shards; {len(bad)} could not be read")
+    print(printable(f"train from them: corpus.shards={options.out}"))
     return 0
 
 

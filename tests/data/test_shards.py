@@ -129,6 +129,9 @@ def test_read_part_beyond_the_archives_end_is_truncated(corpus: Path, index: Sha
 def test_shards_verb_writes_them(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--shard-mb", "0.04", "--sample-rate-hz", str(SAMPLE_RATE_HZ), "-o", str(tmp_path / "out")]
     assert main(["shards", str(corpus / "dev.jsonl"), *options]) == 0
-    assert "6 utterances in 2 shards; 0 could not be read" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines() == [
+        "6 utterances in 2 shards; 0 could not be read",
+        f"train from them: corpus.shards={tmp_path / 'out'}",
+    ]
     with tarfile.open(tmp_path / "out" / "shard-000000.tar") as archive:
         assert archive.getnames()[:2] == ["000000000.flac", "000000000.json"]
