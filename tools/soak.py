@@ -1,10 +1,10 @@
 """Train for many steps with every augmentation on, and see that memory stays flat and no process is left behind.
 
 ``python tools/soak.py OUT --steps 2000 --noise FOLDER -- recipe=an4_ctc train.num_workers=2`` takes any recipe. OUT
-gets ``memory.jsonl``, a line each second with the memory of the run and its workers (Linux' Pss: pages that they share
-are counted once), ``memory.png`` (extra ``viz``) and the run. Memory is flat when the median of the last quarter of the
-run is at most 5 % above that of the second one; the first holds the start. The exit code is 1 when it grew, or a
-process was left.
+gets ``memory.jsonl``, a line each second with the memory of the run and its workers (Linux' Pss without files: pages
+that they share are counted once, libraries not at all), ``memory.png`` (extra ``viz``) and the run. Memory is flat when
+the median of the last quarter of the run is at most 5 % above that of the second one; the first holds the start. The
+exit code is 1 when it grew, or a process was left.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ def session_of(leader: int) -> list[int]:
 
 
 def pss_mb(pid: int) -> float:
-    """Return a process' share of the memory, 0 when it has ended."""
+    """Return a process' share of the memory that no file stands behind, 0 when it has ended."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8")
     except OSError:
         return 0.0
-    return int(re.findall(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[0]) / 1024
+    return sum(int(kb) for kb in re.findall(r"^Pss_(?:Anon|Shmem):\s+(\d+) kB", text, re.MULTILINE)) / 1024
 
 
 def updates(run_dir: Path) -> int:
