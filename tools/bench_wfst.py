@@ -1,12 +1,12 @@
 """What searching a graph costs and what its beam loses: real-time factors, and error rates beside those of no beam.
 
     python tools/bench_wfst.py ctc MODEL data/an4/dev.jsonl --lm an4.ug.lm --lexicon data/an4/lexicon.txt
-    python tools/bench_wfst.py ctc MODEL data/an4/dev.jsonl --lm an4.ug.lm --scales 0.5,1,2 --word-scores -2,0,2
+    python tools/bench_wfst.py hybrid MODEL data/an4/dev.jsonl --lm an4_3gram.arpa --scales 0.15 --word-scores=-1
     python tools/bench_wfst.py gmm exp/an4_final/mono data/an4 --train train,dev --score test
 
-``ctc`` searches with ten times the beam too; its second form is a grid for the development set. ``gmm`` takes a stage
-that ``gmm_ladder.py`` left, and prints what its search without a beam finds. Seconds are CPU seconds of the search and
-what follows it, acoustic scores apart.
+``ctc`` and ``hybrid`` search with ten times the beam too, with each combination of weights. ``gmm`` takes a stage that
+``gmm_ladder.py`` left, and prints what its search without a beam finds. Seconds are CPU seconds of the search and what
+follows it, acoustic scores apart.
 """
 
 from __future__ import annotations
@@ -24,67 +24,66 @@ from torch import Tensor
 
 from asr_ligru.data.manifest import read_manifest
 from asr_ligru.decode.run import _read
-from asr_ligru.decode.wfst.build import ctc_graph, hmm_graph
+from asr_ligru.decode.wfst.build import hmm_graph
 from asr_ligru.decode.wfst.decoder import SearchOptions, WfstDecoder
 from asr_ligru.decode.wfst.graph import DecodingGraph
+from asr_ligru.decode.wfst.make import make_graph
 from asr_ligru.hmm.decode_words import WordLoop
 from asr_ligru.hmm.stages import project
 from asr_ligru.hmm.store import read_stage
 from asr_ligru.models.load import load_model
 from asr_ligru.score.wer import kaldi_line, score
-from asr_ligru.text.arpa import read_arpa
-from asr_ligru.text.lexicon import Lexicon
 from asr_ligru.typing import Utterance
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=("ctc", "gmm"))
-    parser.add_argument("model", type=Path, help="a CTC model, or the folder of a GMM-HMM's stage")
-    parser.add_argument("data", type=Path, help="ctc: a manifest; gmm: the corpus")
-    parser.add_argument("--lm", type=Path, help="ctc: an ARPA file")
-    parser.add_argument("--lexicon", type=Path, help="ctc: words and phones")
-    parser.add_argument("--scales", default="1", help="ctc: acoustic scales (%(default)s)")
-    parser.add_argument("--word-scores", default="0", help="ctc: (%(default)s)")
+    parser.add_argument("kind", choices=("ctc", "hybrid", "gmm"))
+    parser.add_argument("model", type=Path, help="a trained model, or the folder of a GMM-HMM's stage")
+    parser.add_argument("data", type=Path, help="a manifest; gmm: the corpus")
+    parser.add_argument("--lm", type=Path, help="an ARPA file; default: a hybrid model's own")
+    parser.add_argument("--lexicon", type=Path, help="words and phones")
+    parser.add_argument("--scales", default="1", help="acoustic scales (%(default)s)")
+    parser.add_argument("--word-scores", default="0", help="(%(default)s)")
     parser.add_argument("--beam", type=float, default=12.0)
     parser.add_argument("--train", default="train", help="gmm: splits whose words make the unigram model (%(default)s)")
     parser.add_argument("--score", default="dev", help="gmm: split to score (%(default)s)")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    ctc(options) if options.kind == "ctc" else gmm(options)
+    gmm(options) if options.kind == "gmm" else trained(options)
 
 
-def ctc(options: argparse.Namespace) -> None:
+def trained(options: argparse.Namespace) -> None:
     """Print a line for each pair of weights, twice."""
     model = load_model(options.model)
     utterances = read_manifest(options.data)
     raws = [_read(model, u, model.config.corpus) for u in utterances]
     model.frontend.add_speakers(zip((u.speaker for u in utterances), raws, strict=True))
     scores = [model.log_probs([model.frontend(raw, u.speaker)])[0][0] for u, raw in zip(utterances, raws, strict=True)]
-    lexicon = Lexicon.read(options.lexicon) if options.lexicon else None
-    graph = ctc_graph(model.tokenizer, read_arpa(options.lm), lexicon)
+    graph = make_graph(model, options.lm, options.lexicon)
+    priors = model.hmm.states.log_priors if model.hmm else None
     for scale in map(float, options.scales.split(",")):
         for word_score in map(float, options.word_scores.split(",")):
-            compare(graph, SearchOptions(scale, word_score, options.beam), utterances, scores)
+            compare(graph, SearchOptions(scale, word_score, options.beam), utterances, scores, log_priors=priors)
 
 
 def gmm(options: argparse.Namespace) -> None:
     """Print the ladder's search, which drops no path, and that of the graph."""
     stage = options.model.name
     head = json.loads((options.model / "stage.json").read_text(encoding="utf-8"))["head"]
-    trained = read_stage(options.model, head["key"])
-    assert trained is not None
+    stage_model = read_stage(options.model, head["key"])
+    assert stage_model is not None
     ladder = Ladder(options.data, options.train.split(","), options.score)
-    feats = project(ladder.scored.base, trained.projection, ladder.config.lda_context)
+    feats = project(ladder.scored.base, stage_model.projection, ladder.config.lda_context)
     weights = WEIGHTS[stage]
     began = time.process_time()
-    found = WordLoop(ladder.vocabulary.entries, ladder.unigram, weights).decode(trained.model, feats)
+    found = WordLoop(ladder.vocabulary.entries, ladder.unigram, weights).decode(stage_model.model, feats)
     utterances = ladder.scored.utterances
     texts = [" ".join(spoken.words) if spoken else "" for spoken in found]
     show(f"{stage}, every path", utterances, texts, time.process_time() - began)
-    tree, transitions = trained.model.tree, trained.model.transitions
+    tree, transitions = stage_model.model.tree, stage_model.model.transitions
     graph = hmm_graph(tree, transitions, ladder.unigram.model(), ladder.vocabulary.lexicon)
-    scores = [trained.model.gmms.log_likes(frames).float() for frames in feats]
+    scores = [stage_model.model.gmms.log_likes(frames).float() for frames in feats]
     chosen = SearchOptions(weights.acoustic_scale, weights.word_score, options.beam)
     same = sum(a == b for a, b in zip(compare(graph, chosen, utterances, scores, [1]), texts, strict=True))
     print(f"{same} of {len(texts)} texts are those of every path")
@@ -96,12 +95,13 @@ def compare(
     utterances: Sequence[Utterance],
     scores: Sequence[Tensor],
     times: Sequence[int] = (1, 10),
+    log_priors: Tensor | None = None,
 ) -> list[str]:
     """Print a line for each multiple of the beam; return the texts of the first."""
     print(f"graph: {graph.fst.num_states} states, {graph.fst.num_arcs} arcs; {options}")
     texts = []
     for beam in (n * options.beam for n in times):
-        decoder = WfstDecoder(graph, replace(options, beam=beam))
+        decoder = WfstDecoder(graph, replace(options, beam=beam), log_priors)
         began = time.process_time()
         found = [decoder(frames[None], torch.tensor([len(frames)]))[0].text for frames in scores]
         show(f"beam {beam:g}, {decoder.partial} partial", utterances, found, time.process_time() - began)
