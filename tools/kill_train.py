@@ -23,17 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-OF_EACH_RUN = {
-    "train_s",
-    "epoch_s",
-    "wait_s",
-    "data_wait",
-    "rtf",
-    "exp_dir",
-    "command",
-    "files",
-    "checksum",
-}  # "files": lengths and sums of such files
+# "files": lengths and sums of such files
+OF_EACH_RUN = {"train_s", "epoch_s", "wait_s", "data_wait", "rtf", "exp_dir", "command", "files", "checksum"}
 NOT_COMPARED = {".lock"}
 ORPHANS_S = 30.0
 TIMEOUT_S = 600.0
@@ -108,8 +99,11 @@ def differences(run_dir: Path, unbroken: Path) -> list[str]:
 
 
 def content(path: Path) -> Any:
-    """Return the bytes of a file; of a JSON file its values without those that differ between any two runs."""
-    return path.read_bytes() if path.suffix != ".json" else _lasting(json.loads(path.read_text(encoding="utf-8")))
+    """Return the bytes of a file; of JSON the values, of each line too, without those that differ between any two runs."""
+    if path.suffix not in (".json", ".jsonl"):
+        return path.read_bytes()
+    text = path.read_text(encoding="utf-8")
+    return [_lasting(json.loads(part)) for part in (text.splitlines() if path.suffix == ".jsonl" else [text])]
 
 
 def _lasting(value: Any) -> Any:
