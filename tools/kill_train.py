@@ -99,7 +99,7 @@ def differences(run_dir: Path, unbroken: Path) -> list[str]:
 
 
 def content(path: Path) -> Any:
-    """Return the bytes of a file; of JSON the values, of each line too, without those that differ between any two runs."""
+    """Return the bytes of a file; of JSON its values, line by line, without those that differ between any two runs."""
     if path.suffix not in (".json", ".jsonl"):
         return path.read_bytes()
     text = path.read_text(encoding="utf-8")
