@@ -86,7 +86,8 @@ def launch(arguments: Sequence[str], task: Callable[[Launch], None]) -> None:
 
     Raises:
         ConfigError: a wrong group, key or value, found before the first run starts.
-        Exception: the first that ``task`` raised; the other runs of a sweep were made all the same.
+        Exception: the first that ``task`` raised; the other runs of a sweep were made all the same. ``task`` may run
+            in other processes, as Hydra's launchers do it.
     """
     _prepare()
     folders = _config_dirs(arguments)
@@ -94,11 +95,14 @@ def launch(arguments: Sequence[str], task: Callable[[Launch], None]) -> None:
     check_overrides(overrides, folders)
     entry = hydra.main(version_base="1.3", config_path=str(resources.folder("conf")), config_name="config")
     errors: list[Exception] = []
+    home = os.getpid()
 
     def guarded(tree: DictConfig) -> None:
         try:
             task(_finish(tree))
         except Exception as error:  # raised again below: Hydra would print it its own way and exit with 1
+            if os.getpid() != home:  # a launcher's process, from which Hydra brings it here
+                raise
             errors.append(error)
 
     previous, sys.argv = sys.argv, ["asr-ligru train", *arguments]

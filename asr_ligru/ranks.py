@@ -6,13 +6,19 @@ Where that was not set up there is one process, and everything here returns what
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from asr_ligru.safety.folder_lock import locked
+
+_LOOK_AGAIN_S = 0.5
 T = TypeVar("T")
 
 
@@ -34,6 +40,14 @@ def is_first() -> bool:
 def share(items: Sequence[T]) -> Sequence[T]:
     """Return those of ``items`` that this process works on: every ``count()``-th."""
     return items if count() == 1 else items[rank() :: count()]
+
+
+def dealt(parts: Sequence[Sequence[T]]) -> list[T]:
+    """Put what each process made of its ``share`` in the order of the whole."""
+    whole: list[Any] = [None] * sum(map(len, parts))
+    for number, part in enumerate(parts):
+        whole[number :: len(parts)] = part
+    return whole
 
 
 def add_up(*tables: Tensor) -> None:
@@ -65,11 +79,22 @@ def gathered(value: T) -> list[T]:
     if count() == 1:
         return [value]
     raw = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
+    return [json.loads(found.numpy().tobytes()) for found in gathered_tensors(raw)]
+
+
+def gathered_tensors(table: Tensor) -> list[Tensor]:
+    """Return the tensor of every process, in the order of their ranks.
+
+    Args:
+        table: (N,) of one type everywhere; N may differ.
+    """
+    if count() == 1:
+        return [table]
     sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(count())]
-    dist.all_gather(sizes, torch.tensor([len(raw)]))
-    rooms = [torch.zeros(int(max(sizes)), dtype=torch.uint8) for _ in sizes]
-    dist.all_gather(rooms, torch.nn.functional.pad(raw, (0, len(rooms[0]) - len(raw))))
-    return [json.loads(room[: int(size)].numpy().tobytes()) for room, size in zip(rooms, sizes, strict=True)]
+    dist.all_gather(sizes, torch.tensor([len(table)]))
+    rooms = [table.new_zeros(int(max(sizes))) for _ in sizes]
+    dist.all_gather(rooms, torch.nn.functional.pad(table, (0, len(rooms[0]) - len(table))))
+    return [room[: int(size)] for room, size in zip(rooms, sizes, strict=True)]
 
 
 def merged(values: dict[str, Any]) -> dict[str, Any]:
@@ -80,3 +105,38 @@ def merged(values: dict[str, Any]) -> dict[str, Any]:
 def wait_for_all() -> None:
     """Wait until every process has come here."""
     highest(0)
+
+
+class _Busy(Exception):
+    pass
+
+
+@contextmanager
+def held(folder: Path, busy: Callable[[str], object]) -> Iterator[None]:
+    """Hold a folder for all processes of this run, and wait for it together while another run does.
+
+    Args:
+        folder: as for ``folder_lock.locked``.
+        busy: called once with who holds it, when it has to be waited for.
+    """
+
+    def refuse(holder: str) -> None:
+        raise _Busy(holder)
+
+    said = False
+    with ExitStack() as stack:
+        while True:
+            holder = ""
+            if is_first():
+                try:
+                    stack.enter_context(locked(folder, refuse))
+                except _Busy as error:
+                    holder = str(error)
+            holder = gathered(holder)[0]
+            if not holder:
+                break
+            if not said:
+                busy(holder)
+            said = True
+            time.sleep(_LOOK_AGAIN_S)
+        yield

@@ -147,6 +147,18 @@ def test_sweep_goes_on_after_a_failed_run_and_keeps_its_code(
     assert "char" in captured.out
 
 
+def test_sweep_by_joblib_runs_in_processes_and_brings_errors_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    corpus = write_corpus(tmp_path / "corpus", num_train=8)
+    more = ["train.epochs=1", "decode.split=none", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    code = cli.main(["train", "-m", *OVERRIDES, f"corpus.dir={corpus}", "tokens=phone,char", *more])
+    assert code == 2
+    assert "lexicon" in capfd.readouterr().err
+    assert len(list((tmp_path / "exp").rglob("run.json"))) == 1
+
+
 def test_report_watched_is_made_again_until_interrupted(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

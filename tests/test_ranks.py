@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 import torch.distributed as dist
 from tolerance import assert_close
@@ -13,6 +15,8 @@ from asr_ligru.features import fmllr
 from asr_ligru.features.fmllr_stats import FmllrStats
 from asr_ligru.features.lda_mllt import LdaStats, MlltStats, estimate_lda, estimate_mllt
 from asr_ligru.hmm.diag_gmm import DiagGmm, GmmStats
+from asr_ligru.safety.folder_lock import locked
+from tests import several_ranks
 from tests.features.fmllr_case import DIM, NUM_GAUSS, frames, model
 
 NUM_RANKS, NUM_SPEAKERS = 2, 3
@@ -59,3 +63,36 @@ def test_add_up_without_ranks_changes_nothing() -> None:
     table = torch.arange(3.0)
     ranks.add_up(table)
     assert table.tolist() == [0, 1, 2]
+
+
+def tell(folder: Path) -> None:
+    number = ranks.rank()
+    assert ranks.gathered({"id": "é\u2028", "x": 0.1 * number}) == [{"id": "é\u2028", "x": 0.1 * n} for n in range(3)]
+    assert [len(t) for t in ranks.gathered_tensors(torch.zeros(number, dtype=torch.int32))] == [0, 1, 2]
+    assert ranks.merged({str(number): number, "all": number}) == {"0": 0, "1": 1, "2": 2, "all": 2}
+    assert ranks.highest(number, -number) == [2, 0]
+    everything = list(range(7))
+    assert ranks.dealt(ranks.gathered(ranks.share(everything))) == everything
+    with ranks.held(folder, print):
+        with pytest.raises(InterruptedError), locked(folder, interrupt):
+            pass
+        ranks.wait_for_all()
+
+
+def interrupt(holder: str) -> None:
+    raise InterruptedError(holder)
+
+
+def test_ranks_tell_each_other_and_hold_a_folder_together(tmp_path: Path) -> None:
+    several_ranks.run(3, lambda: tell(tmp_path / "folder"))
+
+
+def test_held_folder_of_another_run_is_waited_for_once_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    holders: list[str] = []
+    other = ExitStack()
+    other.enter_context(locked(tmp_path, print))
+    monkeypatch.setattr("asr_ligru.ranks.time.sleep", lambda seconds: other.close())
+    with ranks.held(tmp_path, holders.append):
+        assert len(holders) == 1
+        with pytest.raises(InterruptedError), locked(tmp_path, interrupt):
+            pass

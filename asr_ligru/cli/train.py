@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -17,7 +18,9 @@ examples:
   asr-ligru train recipe=an4_ctc_ligru
   asr-ligru train recipe=an4_ctc cell=libru seed=2 train.lr=2e-3
   asr-ligru train -m recipe=an4_ctc cell=ligru,libru,gru_bn,lstm_bn seed=1,2,3
+  asr-ligru train -m recipe=an4_ctc seed=1,2,3 hydra/launcher=joblib hydra.launcher.n_jobs=3
   asr-ligru train recipe=an4_ctc debug=smoke
+  torchrun --nproc_per_node 2 -m asr_ligru train recipe=an4_ctc_ligru
 
 The same command again goes on where it stopped. `asr-ligru ls` lists the groups and
 their choices; every key with its range is in asr_ligru/config.py.
@@ -51,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
     arguments = [*options.overrides]
     arguments += ["--multirun"] if options.multirun else []
     arguments += [f"--config-dir={Path(options.config_dir).resolve()}"] if options.config_dir else []
+    home = os.getpid()
     failures: list[AsrLigruError] = []
     folders: list[Path] = []
 
@@ -66,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
                 raise
             failures.append(error)
             print(f"{printable_lines(str(error))}\n  run: {found.config.exp_dir}", file=sys.stderr)
+            if os.getpid() != home:  # a launcher's process
+                raise
 
     try:
         launch(arguments, one)
@@ -73,8 +79,15 @@ def run(options: argparse.Namespace) -> int:
         if ranks.is_first():
             print("stopped; the same command goes on from there", file=sys.stderr)
         raise
+    except distributed.LostRankError as error:
+        print(printable_lines(str(error)), file=sys.stderr, flush=True)
+        os._exit(error.exit_code)  # at once: what torch tidies up may wait for the process that is lost
     finally:
         distributed.leave()
     if folders:
         print(report_folders([folders[0] if len(folders) == 1 else folders[0].parent], color=in_color()), end="")
+    elif (
+        options.multirun and not failures and distributed.launcher() == "asr-ligru"
+    ):  # made by a launcher, in other processes or later
+        print("`asr-ligru report` shows the runs", file=sys.stderr)
     return max((e.exit_code for e in failures), default=0)

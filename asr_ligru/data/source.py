@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from asr_ligru import ranks
 from asr_ligru.config import CorpusConfig, FeaturesConfig
 from asr_ligru.data import audio
 from asr_ligru.data.distort import NO_CHANGES, Changes
@@ -76,23 +77,30 @@ class FeatureSource:
     ) -> tuple[list[tuple[Utterance, int]], list[BadUtterance]]:
         """Read every utterance once: what is unusable is found before training, not in it.
 
+        Several processes of a run read a part of them each.
+
         Args:
             utterances: what to read.
             fit: whether the normalisation's statistics are estimated from them.
-            tick: called after each, for a progress bar.
+            tick: called after each that this process reads, for a progress bar.
 
         Returns:
             the usable ones with their number of frames, and a record of each other.
         """
+        found: list[int | str] = []
+        for utterance in ranks.share(utterances):
+            try:
+                found.append(len(self.raw(utterance)))
+            except DataError as error:
+                found.append(error.what)
+            tick()
         good: list[tuple[Utterance, int]] = []
         bad: list[BadUtterance] = []
-
-        for utterance in utterances:
-            try:
-                good.append((utterance, len(self.raw(utterance))))
-            except DataError as error:
-                bad.append(BadUtterance(utterance.utt_id, "audio", error.what, str(utterance.audio_path)))
-            tick()
+        for utterance, result in zip(utterances, ranks.dealt(ranks.gathered(found)), strict=True):
+            if isinstance(result, int):
+                good.append((utterance, result))
+            else:
+                bad.append(BadUtterance(utterance.utt_id, "audio", result, str(utterance.audio_path)))
         use = self.frontend.fit if fit else self.frontend.add_speakers
         use((utterance.speaker, self.raw(utterance)) for utterance, _ in good)
         return good, bad

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from asr_ligru import ranks
 from asr_ligru.hmm.graph import NO_WORD, SIL, PhoneGraph, Phones, StateGraph
 from asr_ligru.hmm.topology import Topology
 from asr_ligru.hmm.tree import ContextTree
@@ -116,3 +117,42 @@ class Alignment:
             if word != NO_WORD:
                 spans.append(Span(word, inside[0].first, inside[-1].end))
         return spans
+
+
+def packed(alignments: Sequence[Alignment | None]) -> dict[str, Tensor]:
+    """Return all alignments one after another; one that there is not has no phones."""
+    there = [a for a in alignments if a is not None]
+    none = torch.zeros(0, dtype=torch.int64)
+    return {
+        "num_phones": torch.tensor([0 if a is None else len(a.phones) for a in alignments]),
+        "num_frames": torch.tensor([0 if a is None else len(a) for a in alignments]),
+        "scores": torch.tensor([0.0 if a is None else a.score for a in alignments], dtype=torch.float64),
+        "phones": torch.cat([none, *(a.phones for a in there)]).int(),
+        "words": torch.cat([none, *(a.words for a in there)]).int(),
+        "positions": torch.cat([none, *(a.positions for a in there)]).int(),
+        "states": torch.cat([none, *(a.states for a in there)]).int(),
+    }
+
+
+def unpacked(tensors: Mapping[str, Tensor]) -> list[Alignment | None]:
+    """Return the alignments that ``packed`` was given."""
+    phones, words = (torch.split(tensors[name].long(), tensors["num_phones"].tolist()) for name in ("phones", "words"))
+    positions, states = (
+        torch.split(tensors[name].long(), tensors["num_frames"].tolist()) for name in ("positions", "states")
+    )
+    rows = zip(phones, words, positions, states, tensors["scores"].tolist(), strict=True)
+    return [Alignment(*row) if len(row[0]) else None for row in rows]
+
+
+def join(alignments: Sequence[Alignment | None], own: Sequence[int]) -> list[Alignment | None]:
+    """Return the alignments of all processes of a run.
+
+    Args:
+        alignments: of all utterances; those that are not ``own`` are not looked at.
+        own: the utterances that ``ranks.share`` gave this process.
+    """
+    if ranks.count() == 1:
+        return list(alignments)
+    parts = {name: ranks.gathered_tensors(table) for name, table in packed([alignments[i] for i in own]).items()}
+    of_rank = ({name: tables[rank] for name, tables in parts.items()} for rank in range(ranks.count()))
+    return ranks.dealt([unpacked(tables) for tables in of_rank])

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from asr_ligru import ranks
 from asr_ligru.config import FeaturesConfig, HmmConfig, as_dict
 from asr_ligru.hmm.material import Material
 from asr_ligru.hmm.stages import ITERATIONS, Trained, train_lda_mllt, train_mono, train_sat, train_tri
@@ -34,7 +35,7 @@ def train_chain(
     watch: Watch,
     finished: Callable[[str, Trained], object] = lambda name, trained: None,
 ) -> Trained:
-    """Train all stages, or go on where an earlier call was stopped.
+    """Train all stages, or go on where an earlier call was stopped; of several processes the first writes.
 
     Args:
         folder: gets a folder for each finished stage. One that was made from other data or settings is made anew, and
@@ -53,16 +54,19 @@ def train_chain(
         DataError: a stage on disk was altered.
         EnvironmentError_: disk full or not writable.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    sweep(folder)
+    if ranks.is_first():
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
     key = _hash([FORMAT, as_dict(features), seed, _describe(material)])
     trained: Trained | None = None
     for name in ITERATIONS:
         key = _hash([key, {k: v for k, v in as_dict(config).items() if k.startswith(_SETTINGS[name])}])
         found = read_stage(folder / name, key)
-        if found is None:
+        if not all(ranks.gathered(found is not None)):
             found = _stage(name, trained)(material, config, seed, watch)
-            write_stage(folder / name, found, key)
+            if ranks.is_first():
+                write_stage(folder / name, found, key)
+        assert found is not None
         finished(name, found)
         trained = found
     assert trained is not None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from asr_ligru import ranks
 from asr_ligru.config import Config, CorpusConfig, FeaturesConfig, HmmConfig, as_dict
 from asr_ligru.data.kaldi_io import write_table
 from asr_ligru.data.manifest import read_manifest, write_bad_utterances
@@ -27,7 +28,6 @@ from asr_ligru.hmm.train import Watch
 from asr_ligru.hmm.vocabulary import Missing, Vocabulary, character_lexicon, render_missing
 from asr_ligru.safety import atomic_write
 from asr_ligru.safety.files import write_errors
-from asr_ligru.safety.folder_lock import locked
 from asr_ligru.text.lexicon import Lexicon
 from asr_ligru.typing import BadUtterance, Utterance
 
@@ -101,13 +101,15 @@ def train_system(
     source = FeatureSource(features, corpus, Path(corpus.dir) / "features" if features.cache else None)
     material = load(utterances, source, vocabulary, bad, tick=tick)
     _refuse_none(material, utterances, bad)
-    with locked(folder, lambda holder: log.info("waiting for %s, which trains the same in %s", holder, folder)):
+    with ranks.held(folder, lambda holder: log.info("waiting for %s, which trains the same in %s", holder, folder)):
         trained = train_chain(folder, material, features, config, seed, watch, finished)
         bad += unaligned(material, trained.alignments)
         unigram = Unigram.of((u.text for u in material.utterances), dict(vocabulary.entries))
         system = System(features, config, vocabulary, unigram, trained)
-        system.write(folder / "model")
-        write_bad_utterances(folder / BAD, bad)
+        if ranks.is_first():
+            system.write(folder / "model")
+            write_bad_utterances(folder / BAD, bad)
+        ranks.wait_for_all()
     return Done(system, material, vocabulary.missing(utterances), bad)
 
 

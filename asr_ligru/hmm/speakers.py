@@ -104,5 +104,6 @@ def accumulate_speakers(
 
 def speech_weights(alignments: Sequence[Alignment], silence_weight: float) -> Tensor:
     """Return the weight of each frame of aligned utterances one after another: 1 in speech."""
-    silent = torch.cat([a.phone_of_frame for a in alignments]) == SIL
+    none = torch.zeros(0, dtype=torch.int64)
+    silent = torch.cat([none, *(a.phone_of_frame for a in alignments)]) == SIL
     return torch.where(silent, silence_weight, 1.0).double()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from asr_ligru import ranks
 from asr_ligru.config import HmmConfig
 from asr_ligru.features.deltas import add_deltas
 from asr_ligru.features.fmllr import compose
@@ -196,6 +197,7 @@ class _Rotation:
                 feats[part], post.post, gauss.means, gauss.inv_vars, gauss=post.gauss, frame_weights=weights[part]
             )
             stats = stats.add(more, sums.table, gauss.means, gauss.inv_vars)
+        ranks.add_up(stats.table)
         mllt = estimate_mllt(stats).matrix
         self.matrix = mllt @ self.matrix
         rotation = mllt.T.to(feats.dtype)
@@ -235,5 +237,6 @@ class _Adaptation:
         stats = accumulate_speakers(
             model.gmms, model.tree, state.feats, state.alignments, self.speakers, silence_weight=0.0
         )
+        ranks.add_up(stats.table)
         self.transforms = compose(adapt(stats, limits=self.limits).transforms, self.transforms)
         state.feats = self.speakers.transform(self.transforms, self.unadapted)

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from asr_ligru.errors import DataError
-from asr_ligru.hmm.alignment import Alignment
+from asr_ligru.hmm.alignment import Alignment, packed, unpacked
 from asr_ligru.hmm.diag_gmm import DiagGmm
 from asr_ligru.hmm.gmm_set import GmmSet
 from asr_ligru.hmm.model import AcousticModel
@@ -38,7 +37,7 @@ def write_stage(folder: Path, trained: Trained, key: str) -> None:
     Raises:
         EnvironmentError_: disk full or not writable.
     """
-    files = {_MODEL: pack(model_tensors(trained)), _ALIGNMENTS: pack(_pack_alignments(trained.alignments))}
+    files = {_MODEL: pack(model_tensors(trained)), _ALIGNMENTS: pack(packed(trained.alignments))}
     head = {"key": key, "topology": topology_json(trained.model.topology), "log_like": trained.log_like}
     seal_folder(folder, files, seal=_SEAL, format=FORMAT, head=head)
 
@@ -54,7 +53,7 @@ def read_stage(folder: Path, key: str) -> Trained | None:
     head = open_sealed(folder, seal=_SEAL, format=FORMAT)
     if head.get("key") != key:
         return None
-    alignments = _unpack_alignments(unpack(folder / _ALIGNMENTS))
+    alignments = unpacked(unpack(folder / _ALIGNMENTS))
     return load_model(unpack(folder / _MODEL), topology_of(head["topology"]), alignments, float(head["log_like"]))
 
 
@@ -118,27 +117,3 @@ def topology_of(values: Mapping[str, Any]) -> Topology:
     """Return the topology of JSON values."""
     phones, edge_silence = tuple(values["phones"]), float(values["edge_silence"])
     return Topology(phones, int(values["num_states"]), int(values["num_silence_states"]), edge_silence)
-
-
-def _pack_alignments(alignments: list[Alignment | None]) -> dict[str, Tensor]:
-    """Return all alignments one after another; one that there is not has no phones."""
-    there = [a for a in alignments if a is not None]
-    none = torch.zeros(0, dtype=torch.int64)
-    return {
-        "num_phones": torch.tensor([0 if a is None else len(a.phones) for a in alignments]),
-        "num_frames": torch.tensor([0 if a is None else len(a) for a in alignments]),
-        "scores": torch.tensor([0.0 if a is None else a.score for a in alignments], dtype=torch.float64),
-        "phones": torch.cat([none, *(a.phones for a in there)]).int(),
-        "words": torch.cat([none, *(a.words for a in there)]).int(),
-        "positions": torch.cat([none, *(a.positions for a in there)]).int(),
-        "states": torch.cat([none, *(a.states for a in there)]).int(),
-    }
-
-
-def _unpack_alignments(tensors: Mapping[str, Tensor]) -> list[Alignment | None]:
-    phones, words = (torch.split(tensors[name].long(), tensors["num_phones"].tolist()) for name in ("phones", "words"))
-    positions, states = (
-        torch.split(tensors[name].long(), tensors["num_frames"].tolist()) for name in ("positions", "states")
-    )
-    rows = zip(phones, words, positions, states, tensors["scores"].tolist(), strict=True)
-    return [Alignment(*row) if len(row[0]) else None for row in rows]

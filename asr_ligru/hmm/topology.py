@@ -75,7 +75,16 @@ class Transitions:
 
         Source: Kaldi, src/hmm/transition-model.cc (MleUpdate).
         """
-        count = torch.bincount(pdfs, minlength=len(self.stay)).double()
-        stayed = torch.bincount(pdfs, weights=stays.double(), minlength=len(self.stay))
+        return self.updated_by(self.counts(pdfs, stays))
+
+    def counts(self, pdfs: Tensor, stays: Tensor) -> Tensor:
+        """Return how many frames (2, P) float64 are in each tied state, and are followed by one in the same state."""
+        size = len(self.stay)
+        stayed = torch.bincount(pdfs, weights=stays.double(), minlength=size)
+        return torch.stack([torch.bincount(pdfs, minlength=size).double(), stayed])
+
+    def updated_by(self, counts: Tensor) -> Transitions:
+        """Return the transitions that ``counts`` make most likely; see ``updated``."""
+        count, stayed = counts
         share = (stayed / count.clamp(min=1.0)).clamp(_FLOOR, 1 - _FLOOR)
         return Transitions(torch.where(count >= _MIN_COUNT, share, self.stay))

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from asr_ligru import ranks
 from asr_ligru.hmm.align import Aligner, Transcript
-from asr_ligru.hmm.alignment import Alignment
+from asr_ligru.hmm.alignment import Alignment, join
 from asr_ligru.hmm.diag_gmm import DiagGmm, GmmStats, extend
 from asr_ligru.hmm.gmm_set import GmmSet
 from asr_ligru.hmm.gmm_update import UpdateOptions, split, split_targets, update
@@ -91,7 +92,8 @@ class TrainingState:
         """Return the utterances with an alignment, their frames (N, D) and the tied states (N,) of these."""
         indices = [i for i, alignment in enumerate(self.alignments) if alignment is not None]
         pdfs = [a.pdfs(self.model.tree) for a in self.alignments if a is not None]
-        return indices, torch.cat([self.feats[i] for i in indices]), torch.cat(pdfs)
+        none = torch.zeros(0, dtype=torch.int64)
+        return indices, torch.cat([self.feats[0][:0], *(self.feats[i] for i in indices)]), torch.cat([none, *pdfs])
 
 
 Hook = Callable[[TrainingState], None]
@@ -148,6 +150,9 @@ def train(
 ) -> float:
     """Train the model of ``state``, in place, and return the mean log-likelihood of a frame, nats.
 
+    Several processes of a run align a part of the utterances each, and sum what they count; while they do, the
+    alignments of the others' utterances are None.
+
     Args:
         stage: a name for messages.
         state: the model to begin with, features and alignments.
@@ -160,40 +165,57 @@ def train(
     Source: Kaldi, egs/wsj/s5/steps/train_mono.sh, train_deltas.sh, train_lda_mllt.sh, train_sat.sh.
     """
     generator = torch.Generator().manual_seed(seed)
-    aligner = Aligner(transcripts, state.model.tree, [len(frames) for frames in state.feats])
+    own = ranks.share(range(len(state.feats)))
+    aligner = Aligner([transcripts[i] for i in own], state.model.tree, [len(state.feats[i]) for i in own])
+    state.alignments = _only(own, state.alignments)
     log_like = 0.0
     for iteration in range(schedule.iterations):
         if hooks and iteration in hooks:
             hooks[iteration](state)
         if iteration in schedule.realign:
-            state.alignments = aligner.align(state.model, state.feats)
+            _align(state, aligner, own)
         log_like = _update(state, schedule, iteration, generator)
-        unaligned = sum(alignment is None for alignment in state.alignments)
+        unaligned = sum(ranks.gathered(sum(state.alignments[i] is None for i in own)))
         num_gauss = state.model.gmms.gauss.num_gauss
         progress = Progress(stage, iteration + 1, schedule.iterations, log_like, num_gauss, unaligned)
         log.debug("%s", progress)
         watch(progress)
-    state.alignments = aligner.align(state.model, state.feats)
+    _align(state, aligner, own)
+    state.alignments = join(state.alignments, own)
     return log_like
+
+
+def _only(own: Sequence[int], alignments: Sequence[Alignment | None]) -> list[Alignment | None]:
+    kept = set(own)
+    return [alignment if i in kept else None for i, alignment in enumerate(alignments)]
+
+
+def _align(state: TrainingState, aligner: Aligner, own: Sequence[int]) -> None:
+    found = aligner.align(state.model, [state.feats[i] for i in own])
+    for i, alignment in zip(own, found, strict=True):
+        state.alignments[i] = alignment
 
 
 def _update(state: TrainingState, schedule: Schedule, iteration: int, generator: torch.Generator) -> float:
     model = state.model
     _, feats, pdfs = state.aligned()
-    stays = torch.cat([a.stays for a in state.alignments if a is not None])
-    stats, log_like = accumulate(model.gmms, feats, pdfs)
+    stays = torch.cat([torch.zeros(0, dtype=torch.bool), *(a.stays for a in state.alignments if a is not None)])
+    stats, total_log_like = accumulate(model.gmms, feats, pdfs)
+    moves = model.transitions.counts(pdfs, stays)
+    frames = torch.tensor([total_log_like, len(feats)], dtype=torch.float64)
+    ranks.add_up(stats.table, moves, frames)
     occs = model.gmms.sum_by_pdf(stats.occ)
     options = UpdateOptions() if iteration else UpdateOptions(min_occupancy=schedule.first_min_occupancy)
     gmms, _ = update(model.gmms, stats, options)
     total = schedule.gauss_at(iteration, gmms.num_pdfs)
     if total > gmms.gauss.num_gauss:
         gmms = split(gmms, split_targets(occs, total, schedule.power), generator)
-    state.model = AcousticModel(model.tree, model.transitions.updated(pdfs, stays), gmms)
-    return log_like
+    state.model = AcousticModel(model.tree, model.transitions.updated_by(moves), gmms)
+    return float(frames[0]) / max(int(frames[1]), 1)
 
 
 def accumulate(gmms: GmmSet, feats: Tensor, pdfs: Tensor, sums_of: Tensor | None = None) -> tuple[GmmStats, float]:
-    """Return the statistics of aligned frames, a part of them at a time, and the mean log-likelihood of a frame.
+    """Return the statistics of aligned frames, a part of them at a time, and the sum of their log-likelihoods.
 
     Args:
         gmms: the model.
@@ -206,7 +228,7 @@ def accumulate(gmms: GmmSet, feats: Tensor, pdfs: Tensor, sums_of: Tensor | None
         other = None if sums_of is None else sums_of[part]
         more, log_likes = gmms.accumulate(feats[part], pdfs[part], sums_of=other)
         stats, log_like = stats + more, log_like + float(log_likes.sum())
-    return stats, log_like / max(len(feats), 1)
+    return stats, log_like
 
 
 def parts(pdfs: Tensor) -> Sequence[Tensor]:

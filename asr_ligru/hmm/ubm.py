@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from asr_ligru import ranks
 from asr_ligru.errors import ConfigError, DataError
 from asr_ligru.features import fmllr, fmllr_basis
 from asr_ligru.features.fmllr import Estimate
@@ -156,7 +157,7 @@ def train(
     options: UbmOptions | None = None,
     watch: Callable[[Progress], object] = lambda progress: None,
 ) -> Ubm:
-    """Train a model on the frames of the training speakers.
+    """Train a model on the frames of the training speakers; several processes of a run take a part of them each.
 
     Args:
         speakers: frames of each.
@@ -173,13 +174,23 @@ def train(
     iterations = options.iterations + options.rounds * options.updates
     for iteration in range(iterations):
         if iteration >= options.iterations and (iteration - options.iterations) % options.updates == 0:
-            transforms = Ubm(gmm).adapt(speakers, passes=1, start=transforms).transforms
+            transforms = _adapted(Ubm(gmm), speakers, transforms)
         stats, log_like = _accumulate(gmm, speakers, transforms)
         gmm = update(GmmSet.of([gmm]), stats)[0][0]
         target = torch.tensor([options.gauss_after(iteration, int(stats.occ.sum()))])
         gmm = split(GmmSet.of([gmm]), target, generator, _PERTURB)[0]
         watch(Progress(iteration + 1, iterations, log_like, gmm.num_gauss))
     return Ubm(gmm, _train_basis(Ubm(gmm), speakers))
+
+
+def _adapted(model: Ubm, speakers: Sequence[Frames], start: Tensor) -> Tensor:
+    """Return the transforms (S, D, D + 1) of all speakers, those of others than this process' from theirs."""
+    own = list(ranks.share(range(len(speakers))))
+    transforms = torch.zeros_like(start)
+    if own:
+        transforms[own] = model.adapt([speakers[i] for i in own], passes=1, start=start[own]).transforms
+    ranks.add_up(transforms)
+    return transforms
 
 
 def _unit_gaussian(speakers: Sequence[Frames]) -> DiagGmm:
@@ -194,12 +205,14 @@ def _unit_gaussian(speakers: Sequence[Frames]) -> DiagGmm:
 def _accumulate(gmm: DiagGmm, speakers: Sequence[Frames], transforms: Tensor) -> tuple[GmmStats, float]:
     """Return the statistics for an update, and the mean log-likelihood of a frame."""
     stats, log_like, count = GmmStats.zeros(gmm), 0.0, 0
-    for frames, transform in zip(speakers, transforms, strict=True):
-        for feats in _chunks(gmm, frames, transform):
+    for i in ranks.share(range(len(speakers))):
+        for feats in _chunks(gmm, speakers[i], transforms[i]):
             post, log_likes = gmm.posteriors(feats)
             stats, count = stats.accumulate(feats, post), count + len(feats)
-            log_like += float(log_likes.sum() + len(feats) * fmllr.log_det(transform))
-    return stats, log_like / count
+            log_like += float(log_likes.sum() + len(feats) * fmllr.log_det(transforms[i]))
+    sums = torch.tensor([log_like, count], dtype=torch.float64)
+    ranks.add_up(stats.table, sums)
+    return stats, float(sums[0] / sums[1])
 
 
 def _chunks(gmm: DiagGmm, frames: Frames, transform: Tensor | None, size: int = _CHUNK_FRAMES) -> Iterator[Tensor]:
@@ -220,9 +233,10 @@ def _train_basis(model: Ubm, speakers: Sequence[Frames]) -> FmllrBasis:
     """Learn the matrices from parts of the speakers' frames, each of which counts as a speaker."""
     gmm = model.gmm
     stats = BasisStats.zeros(gmm.dim, device=gmm.means.device)
-    for frames in speakers:
+    for frames in ranks.share(speakers):
         parts = [model.statistics([part]) for part in _chunks(gmm, frames, None, _FRAMES_IN_PART)]
         for first in range(0, len(parts), fmllr.BATCH):
             stats = stats.accumulate(FmllrStats.stack(parts[first : first + fmllr.BATCH]))
+    ranks.add_up(stats.table)
     expected = fmllr_basis.preconditioner(gmm.weights, gmm.means, gmm.inv_vars, num_pdfs=1)
     return fmllr_basis.estimate_basis(stats, expected, size=_NUM_MATRICES)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from asr_ligru import ranks
 from asr_ligru.config import Config, as_dict
 from asr_ligru.data.source import FeatureSource
 from asr_ligru.errors import DataError
@@ -19,7 +20,6 @@ from asr_ligru.hmm import ubm
 from asr_ligru.hmm.frontend import UbmFrontend, unadapted
 from asr_ligru.hmm.ubm import Progress, Ubm, UbmOptions
 from asr_ligru.models.tensors import pack, unpack
-from asr_ligru.safety.folder_lock import locked
 from asr_ligru.safety.sealed import open_sealed, seal_folder, sweep
 from asr_ligru.typing import Utterance
 
@@ -55,15 +55,17 @@ def ubm_frontend(config: Config, utterances: Sequence[Utterance], watch: Callabl
     heard = [[u.utt_id, u.speaker, u.offset_s, u.duration_s] for u in utterances]
     settings = [FORMAT, as_dict(features), as_dict(replace(config.adapt, passes=1)), heard]
     folder = Path(config.corpus.dir) / "fmllr" / f"ubm-{hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]}"
-    with locked(folder, lambda holder: log.info("waiting for %s, which trains the same in %s", holder, folder)):
+    with ranks.held(folder, lambda holder: log.info("waiting for %s, which trains the same in %s", holder, folder)):
         model = _read(folder / "model")
-        if model is None:
-            sweep(folder)
+        if not all(ranks.gathered(model is not None)):
+            if ranks.is_first():
+                sweep(folder)
             source = FeatureSource(
                 features, config.corpus, Path(config.corpus.dir) / "features" if features.cache else None
             )
             model = ubm.train(_speakers(utterances, source), options, watch)
-            seal_folder(folder / "model", {_MODEL: pack(model.tensors())}, seal=_SEAL, format=FORMAT, head={})
+            if ranks.is_first():
+                seal_folder(folder / "model", {_MODEL: pack(model.tensors())}, seal=_SEAL, format=FORMAT, head={})
     return UbmFrontend(config.features, config.adapt, model)
 
 

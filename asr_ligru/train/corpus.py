@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
+from asr_ligru import ranks
 from asr_ligru.config import AugmentConfig, Config, CorpusConfig, FeaturesConfig
 from asr_ligru.data.bad_rate import check_rate
 from asr_ligru.data.distort import Distortion, distortion_of
@@ -130,7 +131,7 @@ def load_corpus(
     for name, everything in splits.items():
         utterances = everything[:limit]
         spoken, silent = _split_by_text(utterances) if name == "train" else (utterances, [])
-        with bars(f"reading {name}", len(spoken)) as bar:
+        with bars(f"reading {name}", len(ranks.share(spoken))) as bar:
             good, unreadable = source.scan(spoken, fit=name == "train", tick=bar.tick)
         bad += [*silent, *unreadable]
         check_rate(unreadable, len(utterances), corpus)

@@ -31,6 +31,10 @@ _LOOK_S = 2.0  # how long a process that is lost is watched, to say what became 
 _CONDITIONS = {"T": "is stopped", "t": "is stopped", "Z": "has ended", "X": "has ended"}  # of Linux' /proc
 
 
+class LostRankError(EnvironmentError_):
+    """Another process of the run has ended or does not answer."""
+
+
 @contextmanager
 def together(timeout_s: float) -> Iterator[None]:
     """Meet the other processes, if torchrun started several; what is inside ends for all when it does for one.
@@ -39,7 +43,8 @@ def together(timeout_s: float) -> Iterator[None]:
         timeout_s: how long one waits for another.
 
     Raises:
-        EnvironmentError_: another process ended, or gave no answer for so long; the message names it.
+        LostRankError: another process ended, or gave no answer for so long; the message names it.
+        EnvironmentError_: the processes cannot meet.
         SystemExit: an error that the first process reports in the same words.
     """
     try:
@@ -99,7 +104,7 @@ def _is_lost(error: RuntimeError) -> bool:
     return ranks.count() > 1 and (isinstance(error, dist.DistError) or "gloo" in str(error))
 
 
-def _lost(peers: list[list[Any]], timeout_s: float) -> EnvironmentError_:
+def _lost(peers: list[list[Any]], timeout_s: float) -> LostRankError:
     for signum in (signal.SIGTERM, signal.SIGINT):  # torchrun's; this process ends anyway, and says why
         signal.signal(signum, signal.SIG_IGN)
     until = time.monotonic() + _LOOK_S
@@ -109,7 +114,7 @@ def _lost(peers: list[list[Any]], timeout_s: float) -> EnvironmentError_:
         if condition == "is stopped":
             os.kill(peers[number][1], signal.SIGCONT)  # or it would not hear that the run is over
     said = [f"rank {n} (process {peers[n][1]} on {peers[n][0]}) {condition}" for n, condition in found.items()]
-    return EnvironmentError_(
+    return LostRankError(
         "; ".join(said) or f"another process ended, or gave no answer for {timeout_s:g} s",
         where="train.ddp_timeout_s" if "stopped" in str(said) or not said else "",
         fix="its own message or torchrun's says why; the same command goes on from the last checkpoint",

@@ -51,6 +51,21 @@ def test_stop_ignores_only_the_hangup_it_was_started_to_ignore(signum: signal.Si
         assert (stop.signum == signum) == heard
 
 
+def test_stop_of_a_launched_process_hears_repeated_signals_once_and_the_end_of_its_launcher(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with StopRequest(launched=True) as stop, stop.later():
+        assert stop.asked == 0
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.asked == signal.SIGINT
+        monkeypatch.setattr(os, "getppid", lambda: 1)
+        assert stop.asked == signal.SIGTERM
+    with StopRequest() as stop:
+        monkeypatch.setattr(os, "getppid", lambda: 2)
+        assert stop.asked == 0
+
+
 @pytest.mark.parametrize("first", SIGNALS)
 @pytest.mark.parametrize("second", SIGNALS)
 def test_stop_ends_at_the_second_signal_with_its_code(first: int, second: int) -> None:
