@@ -65,7 +65,7 @@ def test_add_up_without_ranks_changes_nothing() -> None:
     assert table.tolist() == [0, 1, 2]
 
 
-def tell(folder: Path) -> None:
+def assert_told(folder: Path) -> None:
     number = ranks.rank()
     assert ranks.gathered({"id": "é\u2028", "x": 0.1 * number}) == [{"id": "é\u2028", "x": 0.1 * n} for n in range(3)]
     assert [len(t) for t in ranks.gathered_tensors(torch.zeros(number, dtype=torch.int32))] == [0, 1, 2]
@@ -84,7 +84,7 @@ def interrupt(holder: str) -> None:
 
 
 def test_ranks_tell_each_other_and_hold_a_folder_together(tmp_path: Path) -> None:
-    several_ranks.run(3, lambda: tell(tmp_path / "folder"))
+    several_ranks.run(3, lambda: assert_told(tmp_path / "folder"))
 
 
 def test_held_folder_of_another_run_is_waited_for_once_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
