@@ -114,6 +114,8 @@ def _environment(error: OSError | MemoryError) -> AsrLigruError:
         made = EnvironmentError_("out of memory", fix="lower train.batch_frames or decode.batch_frames")
     elif error.errno == errno.ENOSPC:
         made = EnvironmentError_("disk full", where=str(error.filename or ""), fix="free some space and start again")
+    elif error.errno in (errno.EMFILE, errno.ENFILE):
+        made = EnvironmentError_("too many open files", fix="ulimit -n 4096, or a smaller train.num_workers")
     else:
         made = EnvironmentError_(error.strerror or str(error), where=str(error.filename or ""))
     made.__cause__ = error

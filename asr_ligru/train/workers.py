@@ -6,11 +6,14 @@ torch would make one of its traceback.
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any, cast
 
 import torch
@@ -72,8 +75,14 @@ def received(batches: Iterable[Batch | AsrLigruError]) -> Iterator[Batch]:
 
     Raises:
         AsrLigruError: reading one failed.
+        RuntimeError: one did not come in time.
     """
-    for batch in batches:
+    arriving = iter(batches)
+    while True:
+        with _alarm(getattr(batches, "timeout", 0)):
+            batch = next(arriving, None)
+        if batch is None:
+            return
         if isinstance(batch, AsrLigruError):
             raise batch
         yield batch
@@ -85,6 +94,23 @@ def timed(batches: Iterable[Batch | AsrLigruError]) -> Iterator[tuple[Batch, flo
     for batch in received(batches):
         yield batch, time.monotonic() - asked
         asked = time.monotonic()
+
+
+@contextmanager
+def _alarm(after_s: float) -> Iterator[None]:
+    """Raise when the block takes longer; torch waits for ever when a worker halts after it has announced a batch."""
+
+    def ring(signum: int, frame: FrameType | None) -> None:
+        raise RuntimeError(f"DataLoader timed out after {after_s} seconds")
+
+    previous = signal.signal(signal.SIGALRM, ring) if after_s else None
+    signal.setitimer(signal.ITIMER_REAL, after_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        if after_s:
+            signal.signal(signal.SIGALRM, previous)
 
 
 def first(batches: Loader) -> Batch:
@@ -100,18 +126,21 @@ def watched() -> Iterator[None]:
 
     Raises:
         EnvironmentError_: a worker was killed, or gave nothing for the time it had.
+        OSError: more files are open than a process may have; each batch of a worker is one.
     """
     before = set(multiprocessing.active_children())
     try:
         yield
     except (RuntimeError, ConnectionError, EOFError) as error:  # the last two: it died while it handed a batch over
+        if "Too many open files" in str(error):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from error
         if isinstance(error, RuntimeError) and "DataLoader" not in str(error):
             raise
         raise EnvironmentError_(
             f"a process that reads data {'gave no answer' if 'timed out' in str(error) else 'was killed'}",
             where="train.num_workers",
-            fix="the usual cause is too little memory or a disk that hangs: lower train.num_workers, or 0 for none;"
-            " the same command goes on from the last checkpoint",
+            fix="the usual cause is too little memory, or /dev/shm, or a disk that hangs: lower train.num_workers,"
+            " or 0 for none; the same command goes on from the last checkpoint",
         ) from error
     finally:
         _kill([child for child in multiprocessing.active_children() if child not in before])

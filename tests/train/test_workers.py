@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from asr_ligru.data.batching import BatchPlan, EpochBatches, Key
 from asr_ligru.data.dataset import Example, SpeechDataset
 from asr_ligru.errors import DataError, EnvironmentError_
 from asr_ligru.train import workers
+from asr_ligru.typing import Batch
 
 
 class Reader(SpeechDataset):
@@ -75,6 +78,36 @@ def hang(index: int) -> None:
 def test_watched_worker_that_dies_or_hangs_is_an_environment_error(act: Any, timeout_s: float, said: str) -> None:
     with pytest.raises(EnvironmentError_, match=f"reads data {said}"):
         read_all(loader(act, num_workers=2, timeout_s=timeout_s))
+    assert multiprocessing.active_children() == []
+
+
+def halt(index: int) -> None:
+    if index == 2:
+        time.sleep(0.3)  # the batch before is announced meanwhile
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def slowly(batches: Iterator[Batch]) -> None:
+    with workers.watched():
+        for _ in batches:
+            time.sleep(1.0)
+
+
+def test_watched_worker_that_halts_before_its_batch_is_fetched_is_an_environment_error() -> None:
+    batches = workers.received(loader(halt, timeout_s=1))
+    with pytest.raises(EnvironmentError_, match="reads data gave no answer"):
+        slowly(batches)
+    assert multiprocessing.active_children() == []
+
+
+def test_watched_too_few_files_allowed_is_said_so() -> None:
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 11, allowed[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            read_all(loader(num_workers=2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, allowed)
     assert multiprocessing.active_children() == []
 
 
