@@ -6,17 +6,18 @@ torch would make one of its traceback.
 
 from __future__ import annotations
 
-import errno
 import multiprocessing
-import os
 import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from types import FrameType
 from typing import Any, cast
 
+import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from asr_ligru.data.batching import Key
@@ -25,6 +26,7 @@ from asr_ligru.errors import AsrLigruError, EnvironmentError_
 from asr_ligru.typing import Batch
 
 Loader = DataLoader[Any]
+Arrays = dict[str, Any]  # a batch, its tensors as arrays
 
 
 class _Carried(Dataset[Any]):
@@ -40,8 +42,18 @@ class _Carried(Dataset[Any]):
             return error
 
 
-def _collate(examples: list[Example] | AsrLigruError) -> Batch | AsrLigruError:
-    return examples if isinstance(examples, AsrLigruError) else collate(examples)
+def _collate(examples: list[Example] | AsrLigruError) -> Arrays | AsrLigruError:
+    """Return a batch as arrays, which go through a pipe; tensors need an open file each, and room in /dev/shm."""
+    if isinstance(examples, AsrLigruError):
+        return examples
+    batch = collate(examples)
+    values = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    return {name: value.numpy() if isinstance(value, Tensor) else value for name, value in values.items()}
+
+
+def _batch(arrays: Arrays) -> Batch:
+    values = {name: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for name, v in arrays.items()}
+    return Batch(**values)
 
 
 def _begin(worker: int) -> None:
@@ -70,7 +82,7 @@ def loader(dataset: SpeechDataset, batches: Sampler[list[Key]], num_workers: int
     )
 
 
-def received(batches: Iterable[Batch | AsrLigruError]) -> Iterator[Batch]:
+def received(batches: Iterable[Arrays | AsrLigruError]) -> Iterator[Batch]:
     """Yield the batches of a loader.
 
     Raises:
@@ -80,12 +92,12 @@ def received(batches: Iterable[Batch | AsrLigruError]) -> Iterator[Batch]:
     arriving = iter(batches)
     while True:
         with _alarm(getattr(batches, "timeout", 0)):
-            batch = next(arriving, None)
-        if batch is None:
+            found = next(arriving, None)
+        if found is None:
             return
-        if isinstance(batch, AsrLigruError):
-            raise batch
-        yield batch
+        if isinstance(found, AsrLigruError):
+            raise found
+        yield _batch(found)
 
 
 def timed(batches: Iterable[Batch | AsrLigruError]) -> Iterator[tuple[Batch, float]]:
@@ -98,7 +110,7 @@ def timed(batches: Iterable[Batch | AsrLigruError]) -> Iterator[tuple[Batch, flo
 
 @contextmanager
 def _alarm(after_s: float) -> Iterator[None]:
-    """Raise when the block takes longer; torch waits for ever when a worker halts after it has announced a batch."""
+    """Raise when the block takes longer; torch waits for ever when a worker halts while it hands a batch over."""
 
     def ring(signum: int, frame: FrameType | None) -> None:
         raise RuntimeError(f"DataLoader timed out after {after_s} seconds")
@@ -126,21 +138,18 @@ def watched() -> Iterator[None]:
 
     Raises:
         EnvironmentError_: a worker was killed, or gave nothing for the time it had.
-        OSError: more files are open than a process may have; each batch of a worker is one.
     """
     before = set(multiprocessing.active_children())
     try:
         yield
     except (RuntimeError, ConnectionError, EOFError) as error:  # the last two: it died while it handed a batch over
-        if "Too many open files" in str(error):
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from error
         if isinstance(error, RuntimeError) and "DataLoader" not in str(error):
             raise
         raise EnvironmentError_(
             f"a process that reads data {'gave no answer' if 'timed out' in str(error) else 'was killed'}",
             where="train.num_workers",
-            fix="the usual cause is too little memory, or /dev/shm, or a disk that hangs: lower train.num_workers,"
-            " or 0 for none; the same command goes on from the last checkpoint",
+            fix="the usual cause is too little memory or a disk that hangs: lower train.num_workers, or 0 for none;"
+            " the same command goes on from the last checkpoint",
         ) from error
     finally:
         _kill([child for child in multiprocessing.active_children() if child not in before])
