@@ -81,6 +81,20 @@ class Alignment:
     def __len__(self) -> int:
         return len(self.positions)
 
+    def fits(self, topology: Topology, num_frames: int) -> bool:
+        """Return whether it divides so many frames among states that the phones have; one from a file may not."""
+        if len(self.positions) != num_frames or len(self.states) != num_frames or len(self.words) != len(self.phones):
+            return False
+        places = self.positions.diff(prepend=torch.tensor([-1]), append=torch.tensor([len(self.phones)]))
+        if not ((places >= 0) & (places <= 1)).all() or not self._within(self.phones, len(topology.phones)):
+            return False
+        sizes = torch.tensor([topology.states_of(phone) for phone in self.phones.tolist()])
+        return self._within(self.states, sizes[self.positions])
+
+    @staticmethod
+    def _within(values: Tensor, end: Tensor | int) -> bool:
+        return bool(((values >= 0) & (values < end)).all())
+
     @property
     def phone_of_frame(self) -> Tensor:
         """(T,) int64 phones."""

@@ -11,10 +11,12 @@ from typing import Any
 
 from asr_ligru import ranks
 from asr_ligru.config import FeaturesConfig, HmmConfig, as_dict
+from asr_ligru.errors import DataError
 from asr_ligru.hmm.material import Material
 from asr_ligru.hmm.stages import ITERATIONS, Trained, train_lda_mllt, train_mono, train_sat, train_tri
 from asr_ligru.hmm.store import FORMAT, read_stage, topology_json, write_stage
 from asr_ligru.hmm.train import Watch
+from asr_ligru.safety import printable
 from asr_ligru.safety.sealed import sweep
 
 _SETTINGS = {  # the settings that a stage adds to those of the stages before
@@ -67,10 +69,19 @@ def train_chain(
             if ranks.is_first():
                 write_stage(folder / name, found, key)
         assert found is not None
+        _check_fit(found, material, folder / name)
         finished(name, found)
         trained = found
     assert trained is not None
     return trained
+
+
+def _check_fit(stage: Trained, material: Material, folder: Path) -> None:
+    lengths = [len(frames) for frames in material.base]
+    pairs = zip(stage.alignments, lengths, strict=False)
+    if len(stage.alignments) != len(lengths) or not all(a is None or a.fits(material.topology, n) for a, n in pairs):
+        what = "the alignments of a stage of the GMM-HMM do not fit the utterances"
+        raise DataError(what, where=printable(str(folder)), fix="delete that folder; it will be made again")
 
 
 def _stage(name: str, before: Trained | None) -> _Run:

@@ -168,6 +168,8 @@ class HybridHmm:
         size = len(topology.phones)
         if tree.table.shape != (size, size, size, topology.max_states):
             raise DataError(f"{_TENSORS} has other phones than the lexicon", where=printable(str(folder)), fix=_FIX)
+        if not tree.complete:
+            raise DataError(f"the tree in {_TENSORS} lacks states", where=printable(str(folder)), fix=_FIX)
         states = TiedStates(tree, Transitions(tensors["stay"]), tensors["log_priors"])
         if not tree.num_pdfs == len(states.transitions.stay) == len(states.log_priors):
             what = f"tree, transitions and priors in {_TENSORS} have other numbers of states"

@@ -101,6 +101,8 @@ def _check(model: AcousticModel, partner: GmmSet | None) -> None:
     size = len(model.topology.phones)
     if model.tree.table.shape != (size, size, size, model.topology.max_states):
         raise DataError("the tree of a GMM-HMM has other phones", fix=fix)
+    if not model.tree.complete:
+        raise DataError("the tree of a GMM-HMM lacks states", fix=fix)
 
 
 def topology_json(topology: Topology) -> dict[str, Any]:

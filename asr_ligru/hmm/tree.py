@@ -39,6 +39,14 @@ class ContextTree:
         """P, the number of tied states."""
         return int(self.table.max()) + 1
 
+    @property
+    def complete(self) -> bool:
+        """Whether every state that a phone has is one of the tied states, and no other."""
+        there = [
+            [s < self.topology.states_of(p) for s in range(self.topology.max_states)] for p in range(len(self.table))
+        ]
+        return bool(((self.table >= 0) == torch.tensor(there)[:, None, None]).all())
+
     @cached_property
     def _array(self) -> np.ndarray:
         return self.table.numpy()

@@ -47,6 +47,28 @@ def check_targets(utt_id: str, ids: Sequence[int], vocab_size: int) -> None:
             )
 
 
+def check_states(utt_id: str, states: Sequence[int], num_frames: int, num_states: int) -> None:
+    """Raise unless there is a state in [0, num_states) for every frame.
+
+    Args:
+        utt_id: the utterance, for the message.
+        states: of its frames.
+        num_frames: of its features.
+        num_states: the number of outputs.
+
+    Raises:
+        DataError: names the utterance, and the first wrong state with its frame.
+    """
+    fix = "delete the folder fmllr of the corpus, or name another model in train.align_with"
+    if len(states) != num_frames:
+        what = f"{printable(utt_id)}: {len(states)} targets for {num_frames} frames"
+        raise DataError(what, where="the alignment of the utterance", fix=fix)
+    for frame, state in enumerate(states):
+        if not 0 <= state < num_states:
+            what = f"{printable(utt_id)}: target {state} at frame {frame}, expected 0 to {num_states - 1}"
+            raise DataError(what, where="the alignment of the utterance", fix=fix)
+
+
 def check_vocab(tokenizer_size: int, num_outputs: int) -> None:
     """Raise unless a tokenizer and a model's output layer have the same number of tokens.
 

@@ -145,7 +145,9 @@ def load_corpus(
             ready[name], unspelled = _spell(ready[name], tokenizer, own)
             bad += unspelled
         if not any(u.text for u in ready[name].utterances):
-            raise DataError(f"no usable utterance with words in split {name!r} of {len(utterances)}", fix=_summary(bad))
+            what = f"no usable utterance with words in split {name!r} of {len(utterances)}: {_summary(bad)}"
+            fix = "bad_utterances.jsonl in the folder of the run says what is wrong with each"
+            raise DataError(what, where=printable(str(Path(corpus.dir) / f"{getattr(corpus, name)}.jsonl")), fix=fix)
     hmm = targets.hmm if targets else None
     return Corpus(ready["train"], ready["dev"], source, tokenizer, lexicon, bad, hmm, distortion)
 
@@ -219,7 +221,7 @@ def _label(
     good: Sequence[tuple[Utterance, int]], targets: FrameTargets, train: bool
 ) -> tuple[Split, list[BadUtterance]]:
     """Give each frame its state; a development utterance without alignment is scored all the same."""
-    found = targets.train([u for u, _ in good]) if train else targets.dev([u for u, _ in good])
+    found = targets.train(good) if train else targets.dev(good)
     kept: list[tuple[Utterance, int, list[int]]] = []
     lost = []
     for utterance, frames in good:
@@ -228,7 +230,6 @@ def _label(
             reason = targets.reason(utterance, frames)
             lost.append(BadUtterance(utterance.utt_id, "align", reason, str(utterance.audio_path)))
             continue
-        assert states is None or len(states) == frames
         kept.append((utterance, frames, [] if states is None else states.tolist()))
     return Split.of(kept), lost
 

@@ -14,6 +14,7 @@ from asr_ligru.hmm.alignment import Alignment
 from asr_ligru.hmm.hybrid import HybridHmm, TiedStates, log_priors
 from asr_ligru.hmm.run import Done, align_known
 from asr_ligru.models.load import LoadedModel, load_model
+from asr_ligru.text.targets import check_states
 from asr_ligru.train.progress import ProgressBar
 from asr_ligru.typing import Utterance
 
@@ -47,23 +48,31 @@ class FrameTargets:
             states = TiedStates(model.tree, model.transitions, log_priors([], model.tree.num_pdfs))
             self.hmm = HybridHmm(system.vocabulary, system.unigram.model(), states)
 
-    def train(self, utterances: Sequence[Utterance]) -> dict[str, Tensor]:
-        """Return the states (T,) int64 of each training utterance that can be aligned, by its id."""
+    def train(self, good: Sequence[tuple[Utterance, int]]) -> dict[str, Tensor]:
+        """Return the states (T,) int64 of each training utterance that can be aligned, by its id.
+
+        Args:
+            good: utterances with their numbers of frames.
+
+        Raises:
+            DataError: an alignment has another number of frames, or states that there are not.
+        """
         if self._done is None or self._network is not None:
-            found = self._by_network(utterances)
+            found = self._by_network([u for u, _ in good])
         else:
             pairs = zip(self._done.material.utterances, self._done.system.trained.alignments, strict=True)
             found = {u.utt_id: alignment for u, alignment in pairs if alignment is not None}
-        targets = self._states(found)
+        targets = self._states(found, good)
         self.hmm = self.hmm.with_priors(list(targets.values()))
         return targets
 
-    def dev(self, utterances: Sequence[Utterance]) -> dict[str, Tensor]:
-        """Return the states of development utterances; they are compared with, and nothing is learned from them."""
+    def dev(self, good: Sequence[tuple[Utterance, int]]) -> dict[str, Tensor]:
+        """Return the states of development utterances, as ``train``; nothing is learned from them."""
+        utterances = [u for u, _ in good]
         if self._done is None or self._network is not None:
-            return self._states(self._by_network(utterances))
+            return self._states(self._by_network(utterances), good)
         corpus = self._config.corpus
-        return self._states(align_known(self._done.system, utterances, corpus, self._source.cache_dir))
+        return self._states(align_known(self._done.system, utterances, corpus, self._source.cache_dir), good)
 
     def reason(self, utterance: Utterance, num_frames: int) -> str:
         """Return why an utterance has no alignment."""
@@ -72,8 +81,13 @@ class FrameTargets:
             return f"no pronunciation for {', '.join(repr(m.word) for m in missing)}"
         return f"{num_frames} frames, too few for its words"
 
-    def _states(self, alignments: dict[str, Alignment]) -> dict[str, Tensor]:
-        return {utt_id: alignment.pdfs(self.hmm.states.tree) for utt_id, alignment in alignments.items()}
+    def _states(self, alignments: dict[str, Alignment], good: Sequence[tuple[Utterance, int]]) -> dict[str, Tensor]:
+        tree = self.hmm.states.tree
+        states = {u.utt_id: alignments[u.utt_id].pdfs(tree) for u, _ in good if u.utt_id in alignments}
+        for utterance, frames in good:
+            if utterance.utt_id in states:
+                check_states(utterance.utt_id, states[utterance.utt_id].tolist(), frames, tree.num_pdfs)
+        return states
 
     def _by_network(self, utterances: Sequence[Utterance]) -> dict[str, Alignment]:
         assert self._network is not None

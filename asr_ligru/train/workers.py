@@ -52,7 +52,7 @@ def _collate(examples: list[Example] | AsrLigruError) -> Arrays | AsrLigruError:
 
 
 def _batch(arrays: Arrays) -> Batch:
-    values = {name: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for name, v in arrays.items()}
+    values: Arrays = {name: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for name, v in arrays.items()}
     return Batch(**values)
 
 

@@ -151,7 +151,7 @@ def test_load_split_without_a_usable_utterance_says_why(corpus: Path) -> None:
         edit(corpus, "dev", number, text="ab" * 400)
     with pytest.raises(DataError, match="no usable utterance with words in split 'dev' of 6") as caught:
         load(corpus)
-    assert "6 x length" in caught.value.fix
+    assert "6 x length" in caught.value.what
 
 
 def test_load_normalisation_is_fitted_on_the_training_set(corpus: Path) -> None:
