@@ -162,3 +162,16 @@ def test_train_whose_audio_vanishes_names_the_file_and_goes_on_when_it_is_back(
     (tmp_path / "exp").rename(tmp_path / "moved")
     assert train(corpus, tmp_path / "moved", *more) == 0
     assert_equal_runs(tmp_path / "moved", tmp_path / "unbroken")
+
+
+@pytest.mark.fuzz
+def test_train_in_another_locale_and_time_zone_makes_the_same_files(corpus: Path, tmp_path: Path) -> None:
+    for split in ("train", "dev", "test"):
+        path = corpus / f"{split}.jsonl"
+        path.write_text(path.read_text(encoding="utf-8").replace('"ab', '"\u05db\u05df'), encoding="utf-8")
+    there = {"LC_ALL": "C", "TZ": "Asia/Kolkata", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for name, variables in (("here", {}), ("there", there)):
+        more = (f"corpus.dir={corpus}", f"exp_dir={tmp_path / name}", "train.epochs=3")
+        done = run_verb("train", *OVERRIDES, *more, env={**os.environ, **variables})
+        assert done.returncode == 0, done.stderr
+    assert_equal_runs(tmp_path / "there", tmp_path / "here")
