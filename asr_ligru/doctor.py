@@ -10,7 +10,9 @@ import os
 import platform
 import re
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -22,6 +24,7 @@ _EXTRA = re.compile(r"""^(?P<library>[\w.-]+).*extra\s*==\s*['"](?P<extra>[\w-]+
 _FORMATS = ("WAV", "FLAC", "MP3", "OGG", "NIST", "AIFF", "AU", "W64", "CAF")
 _CODECS = ("VORBIS", "OPUS", "ULAW", "ALAW")  # inside of these formats
 _DRIVER = Path("/proc/driver/nvidia/version")
+_MODULES = {"hydra-core": "hydra"}  # where the module has another name
 _HIDDEN_SIZE = 512  # units for which the GPU paths are asked
 
 
@@ -40,7 +43,7 @@ def report() -> str:
         ("fused cpu", _attempt(_fused_cpu)),
         ("torchaudio", _attempt(_torchaudio)),
         ("soundfile", _attempt(_soundfile)),
-        *((library, _version(library) or "not installed: pip install asr-ligru") for library in LIBRARIES),
+        *((library, _attempt(partial(_library, library))) for library in LIBRARIES),
         ("threads", _attempt(_threads)),
         ("", _wait_policy()),
         *((f"extra {name}", _extra(name, libraries)) for name, libraries in extras().items()),
@@ -161,6 +164,16 @@ def _soundfile() -> str:
     return finding + (f"; not {' '.join(missing)}: pip install -U soundfile" if missing else "")
 
 
+def _library(library: str) -> str:
+    """Return a library's version, once it was imported: what was installed for another machine has one, too."""
+    if not _version(library):
+        return "not installed: pip install asr-ligru"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        importlib.import_module(_MODULES.get(library, library.replace("-", "_")))
+    return _version(library)
+
+
 def _threads() -> str:
     import torch
 
@@ -177,4 +190,6 @@ def _extra(name: str, libraries: tuple[str, ...]) -> str:
     missing = [library for library in libraries if not _version(library)]
     if missing:
         return f'not installed ({", ".join(missing)}): pip install "asr-ligru[{name}]"'
-    return ", ".join(f"{library} {_version(library)}" for library in libraries)
+    if name == "dev":
+        return ", ".join(f"{library} {_version(library)}" for library in libraries)
+    return ", ".join(f"{library} {_attempt(partial(_library, library))}" for library in libraries)

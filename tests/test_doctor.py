@@ -152,6 +152,13 @@ def test_report_broken_library_is_a_finding(tmp_path: Path, statement: str, find
     assert "someone" not in report
 
 
+def test_report_broken_library_of_an_extra_is_a_finding(tmp_path: Path) -> None:
+    pytest.importorskip("kaldiio")
+    (tmp_path / "kaldiio.py").write_text("raise ImportError('/home/someone/kaldiio.so: no symbol')", encoding="utf-8")
+    found = line(report_in_new_process(path=tmp_path), "extra kaldi")
+    assert found.endswith("kaldiio installed, but cannot be imported: kaldiio.so: no symbol")
+
+
 def test_report_torchaudio_of_another_build_is_explained(tmp_path: Path) -> None:
     package = tmp_path / "torchaudio"
     (package / "_extension").mkdir(parents=True)

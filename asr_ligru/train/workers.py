@@ -100,7 +100,7 @@ def received(batches: Iterable[Arrays | AsrLigruError]) -> Iterator[Batch]:
         yield _batch(found)
 
 
-def timed(batches: Iterable[Batch | AsrLigruError]) -> Iterator[tuple[Batch, float]]:
+def timed(batches: Iterable[Arrays | AsrLigruError]) -> Iterator[tuple[Batch, float]]:
     """Yield the batches of a loader, each with the seconds that were waited for it."""
     asked = time.monotonic()
     for batch in received(batches):
