@@ -7,7 +7,9 @@ torch would make one of its traceback.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +27,7 @@ from asr_ligru.data.dataset import Example, SpeechDataset, collate
 from asr_ligru.errors import AsrLigruError, EnvironmentError_
 from asr_ligru.typing import Batch
 
+_LOOK_S = 1.0
 Loader = DataLoader[Any]
 Arrays = dict[str, Any]  # a batch, its tensors as arrays
 
@@ -59,6 +62,16 @@ def _batch(arrays: Arrays) -> Batch:
 def _begin(worker: int) -> None:
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.pid,), daemon=True).start()
+
+
+def _end_after(parent: int | None) -> None:
+    """End this process when its parent is gone; torch does not where a batch waits for room in a pipe."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_S)
+    os._exit(1)
 
 
 def loader(dataset: SpeechDataset, batches: Sampler[list[Key]], num_workers: int, timeout_s: float) -> Loader:

@@ -8,6 +8,7 @@ import resource
 import signal
 import time
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from typing import Any
 
 import pytest
@@ -101,6 +102,28 @@ def test_watched_worker_that_halts_while_it_hands_a_batch_over_is_an_environment
     with pytest.raises(EnvironmentError_, match="reads data gave no answer"):
         slowly(workers.received(batches))
     assert multiprocessing.active_children() == []
+
+
+def read_one_and_wait(workers_of: Connection) -> None:
+    batches = workers.received(workers.loader(Large(), EpochBatches(BatchPlan(3, 1), [3] * 6), 2, 0))
+    next(batches)
+    workers_of.send([child.pid for child in multiprocessing.active_children()])
+    time.sleep(3600)
+
+
+def test_workers_with_a_batch_in_hand_end_with_their_parent() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    parent = multiprocessing.get_context("fork").Process(target=read_one_and_wait, args=(theirs,))
+    parent.start()
+    left = ours.recv()
+    assert len(left) == 2
+    parent.kill()
+    parent.join()
+    until = time.monotonic() + 60
+    while left and time.monotonic() < until:
+        left = [pid for pid in left if os.path.exists(f"/proc/{pid}")]
+        time.sleep(0.05)
+    assert left == []
 
 
 def test_received_needs_no_more_open_files_for_more_batches() -> None:
