@@ -52,7 +52,7 @@ def folder(prepared: Path, tmp_path: Path) -> Path:
     return shutil.copytree(prepared, tmp_path / "copy")
 
 
-def refused(folder: Path, said: str, code: int, capsys: pytest.CaptureFixture[str], *more: str) -> None:
+def assert_refused(folder: Path, said: str, code: int, capsys: pytest.CaptureFixture[str], *more: str) -> None:
     """Train; the run is refused with all parts of a message and leaves no checkpoint."""
     capsys.readouterr()
     assert train(folder, "exp", *HYBRID, *more) == code
@@ -101,7 +101,7 @@ def test_states_of_an_utterance_that_cannot_be_are_refused_by_name(
         return spoilt(found, kind, tree.num_pdfs) if calls[-4:] == [split, *["an utterance"] * 3] else found
 
     monkeypatch.setattr(FrameTargets, "_states", states)
-    refused(folder, f"data error: {split}-2: ", 3, capsys)
+    assert_refused(folder, f"data error: {split}-2: ", 3, capsys)
 
 
 def stage_of(folder: Path) -> Path:
@@ -150,7 +150,7 @@ def test_kept_alignments_that_do_not_fit_are_refused_with_their_folder(
     kind: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reseal(stage_of(folder), "stage.json", "alignments.safetensors", FORGED[kind])
-    refused(folder, "do not fit the utterances", 3, capsys)
+    assert_refused(folder, "do not fit the utterances", 3, capsys)
 
 
 def flip(path: Path) -> None:
@@ -164,7 +164,7 @@ def test_kept_alignments_altered_are_refused_with_their_file(
     act: Callable[[Path], object], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     act(stage_of(folder) / "alignments.safetensors")
-    refused(folder, "alignments.safetensors", 3, capsys)
+    assert_refused(folder, "alignments.safetensors", 3, capsys)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_kept_alignments_altered_are_refused_with_their_file(
 def test_models_to_align_with_that_are_of_another_kind_are_refused(
     named: str, said: str, code: int, more: tuple[str, ...], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    refused(folder, said, code, capsys, f"train.align_with={folder / named}", *more)
+    assert_refused(folder, said, code, capsys, f"train.align_with={folder / named}", *more)
 
 
 def words_of_nobody(lexicon: Path) -> None:
@@ -198,4 +198,4 @@ def test_foreign_models_to_align_with_are_refused(kind: str, folder: Path, capsy
         words_of_nobody(model / "lexicon.txt")
     said, change = changes[kind]
     reseal(model, "model.json", "hmm.safetensors", change)
-    refused(folder, said, 3, capsys, f"train.align_with={folder / 'hybrid'}")
+    assert_refused(folder, said, 3, capsys, f"train.align_with={folder / 'hybrid'}")
