@@ -1,0 +1,1 @@
+"""Tests of asr_ligru.cli."""
