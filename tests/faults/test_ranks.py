@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from tiny_run import SETTINGS, assert_equal_runs, newest
 
 from asr_ligru.train import checkpoint
+from tests.faults.tiny_run import SETTINGS, assert_equal_runs, newest
 from tests.tiny_corpus import write_corpus
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "asr_ligru", "train")

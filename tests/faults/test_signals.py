@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tiny_run import TIMEOUT_S, assert_equal_runs, disturb, finish, newest, start, workers_of
 
 from asr_ligru.train import checkpoint
 from asr_ligru.train.lock import run_lock
+from tests.faults.tiny_run import TIMEOUT_S, assert_equal_runs, disturb, finish, newest, start, workers_of
 from tests.tiny_corpus import write_corpus
 
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129, signal.SIGKILL: -9}

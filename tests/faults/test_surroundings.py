@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_run import assert_equal_runs
 
 from asr_ligru import cli
 from asr_ligru.errors import EnvironmentError_
 from asr_ligru.train.brain import AsrBrain
 from asr_ligru.train.memory import explained
 from asr_ligru.typing import Batch
+from tests.faults.tiny_run import assert_equal_runs
 from tests.tiny_corpus import OVERRIDES, write_corpus
 
 ROOT = Path(__file__).resolve().parents[2]
