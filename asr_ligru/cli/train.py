@@ -18,7 +18,7 @@ examples:
   asr-ligru train recipe=an4_ctc_ligru
   asr-ligru train recipe=an4_ctc cell=libru seed=2 train.lr=2e-3
   asr-ligru train -m recipe=an4_ctc cell=ligru,libru,gru_bn,lstm_bn seed=1,2,3
-  asr-ligru train -m recipe=an4_ctc seed=1,2,3 hydra/launcher=joblib hydra.launcher.n_jobs=3
+  asr-ligru train -m recipe=an4_ctc seed=1,2,3 hydra/launcher=joblib
   asr-ligru train recipe=an4_ctc debug=smoke
   torchrun --nproc_per_node 2 -m asr_ligru train recipe=an4_ctc_ligru
 
