@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 from asr_ligru import cli
 from tests.tiny_corpus import OVERRIDES, write_corpus
@@ -157,6 +158,7 @@ def test_sweep_by_joblib_runs_in_processes_and_brings_errors_back(
     assert code == 2
     assert "lexicon" in capfd.readouterr().err
     assert len(list((tmp_path / "exp").rglob("run.json"))) == 1
+    get_reusable_executor().shutdown()  # joblib keeps its processes for the next sweep
 
 
 def test_report_watched_is_made_again_until_interrupted(

@@ -26,7 +26,15 @@ from asr_ligru.score.wer import kaldi_line
 
 _WIDTH = 80
 _BELOW = ("hardware", "command")  # too long for a terminal's table
-_DROPPED = ("dev %", "epochs", "best", "commit", "train", "p MAPSSWE")  # in this order, while the table is too wide
+_DROPPED = (
+    "dev %",
+    "epochs",
+    "best",
+    "commit",
+    "train",
+    "p MAPSSWE",
+    "RTF",
+)  # in order, while the table is too wide
 _DIM, _RESET = "\x1b[2m", "\x1b[0m"
 
 

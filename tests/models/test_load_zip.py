@@ -69,7 +69,7 @@ def test_load_zip_bomb_is_refused_before_it_is_written(tmp_path: Path) -> None:
 
 def test_load_file_of_another_kind_is_a_data_error(tmp_path: Path) -> None:
     (tmp_path / "m.zip").write_text("hello", encoding="utf-8")
-    with pytest.raises(DataError, match=r"not a \.tar, \.tar\.gz or \.zip file"):
+    with pytest.raises(DataError, match=r"not a \.tar, \.tar\.gz, \.tar\.bz2 or \.zip file"):
         load_model(tmp_path / "m.zip")
     with zipfile.ZipFile(tmp_path / "n.zip", "w") as archive:
         archive.writestr("notes.txt", "hello")

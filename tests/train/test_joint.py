@@ -20,6 +20,7 @@ from asr_ligru.train.brain import AsrBrain
 from asr_ligru.train.interrupt import Interrupted
 from asr_ligru.train.run import train
 from asr_ligru.typing import Batch
+from tests.run_metrics import metrics_of
 from tests.tiny_corpus import OVERRIDES, SAMPLE_RATE_HZ, say, write_corpus
 
 SETTINGS = (
@@ -108,7 +109,7 @@ def test_run_with_inner_layers_interrupted_and_continued_equals_unbroken_bitwise
             train(runs[1])
     train(runs[1])
     unbroken, broken = (Path(run.exp_dir) for run in runs)
-    assert lines(unbroken / "metrics.jsonl") == lines(broken / "metrics.jsonl")
+    assert metrics_of(unbroken) == metrics_of(broken)
     expected, got = (load_model(run).network.state_dict() for run in (unbroken, broken))
     assert all(torch.equal(expected[name], got[name]) for name in expected)
 
