@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from asr_ligru import ranks
 from asr_ligru.errors import DataError
 from asr_ligru.nn.norm import FrameBatchNorm
-from tests import several_ranks
 from tests.tolerance import assert_close
 
 np = pytest.importorskip("numpy")  # the GPU's tests beside these do without it
@@ -53,6 +52,8 @@ def in_a_rank(folder: Path, num_parts: int) -> None:
 
 @pytest.mark.parametrize("num_parts", [1, 2])
 def test_shared_norm_of_two_or_three_ranks_equals_torchs_of_one(num_parts: int, tmp_path: Path) -> None:
+    from tests import several_ranks  # needs packages that the tests for GPUs beside this do without
+
     count = num_parts + 1  # the last one has no frames of its own
     several_ranks.run(count, lambda: in_a_rank(tmp_path, num_parts))
     expected = work(nn.BatchNorm1d(CHANNELS, momentum=0.05), *case())
