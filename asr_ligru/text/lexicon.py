@@ -54,8 +54,10 @@ class Lexicon:
         return sorted({word for word in words if word not in self._entries})
 
     def text(self) -> str:
-        """Return the lexicon as the text of a file that ``read`` accepts."""
-        return "".join(f"{word} {' '.join(phones)}\n" for word, phones in self)
+        """Return the lexicon as the text of a file that ``read`` makes an equal one from."""
+        # A word that ends like a variant, such as "A(2)", keeps its end as a variant of itself.
+        names = {word: f"{word}(1)" if _VARIANT.fullmatch(word) else word for word in self._entries}
+        return "".join(f"{names[word]} {' '.join(phones)}\n" for word, phones in self)
 
     @classmethod
     def read(cls, path: Path) -> Lexicon:

@@ -82,3 +82,9 @@ def test_read_missing_file_folder_or_fifo_is_a_data_error(tmp_path: Path) -> Non
     for path in (tmp_path / "absent", tmp_path, tmp_path / "fifo"):
         with pytest.raises(DataError, match="no such lexicon"):
             Lexicon.read(path)
+
+
+def test_text_of_words_that_end_like_variants_is_read_back_equal(tmp_path: Path) -> None:
+    lexicon = Lexicon({"A(2)": [("EY",), ("AH",)], "A": [("EY",)], "(2)": [("T",)]})
+    (tmp_path / "lexicon.txt").write_text(lexicon.text(), encoding="utf-8")
+    assert list(Lexicon.read(tmp_path / "lexicon.txt")) == list(lexicon)
