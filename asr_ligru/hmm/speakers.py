@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -63,7 +63,7 @@ class Speakers:
         return [apply(transforms[speaker], frames) for speaker, frames in zip(self.of_utterance, feats, strict=True)]
 
 
-def accumulate_speakers(
+def each_speaker(
     gmms: GmmSet,
     tree: ContextTree,
     feats: Sequence[Tensor],
@@ -72,8 +72,8 @@ def accumulate_speakers(
     *,
     silence_weight: float,
     posteriors_from: GmmSet | None = None,
-) -> FmllrStats:
-    """Return the statistics of each speaker, a batch of S.
+) -> Iterator[FmllrStats]:
+    """Yield the statistics of one speaker after another; at 40 features they are 0.3 MB each.
 
     Args:
         gmms: the mixtures to adapt to.
@@ -86,7 +86,6 @@ def accumulate_speakers(
             ``gmms``; these themselves when omitted.
     """
     source = posteriors_from or gmms
-    found = []
     for utterances in speakers.utterances():
         stats = FmllrStats.zeros(gmms.gauss.dim)
         used = [(feats[u], a) for u in utterances if (a := alignments[u]) is not None]
@@ -98,8 +97,24 @@ def accumulate_speakers(
             stats = stats.accumulate(
                 frames, post.post, gauss.means, gauss.inv_vars, gauss=post.gauss, frame_weights=weights
             )
-        found.append(stats)
-    return FmllrStats.stack(found)
+        yield stats
+
+
+def accumulate_speakers(
+    gmms: GmmSet,
+    tree: ContextTree,
+    feats: Sequence[Tensor],
+    alignments: Sequence[Alignment | None],
+    speakers: Speakers,
+    *,
+    silence_weight: float,
+    posteriors_from: GmmSet | None = None,
+) -> FmllrStats:
+    """Return what ``each_speaker`` yields, as a batch of S."""
+    found = each_speaker(
+        gmms, tree, feats, alignments, speakers, silence_weight=silence_weight, posteriors_from=posteriors_from
+    )
+    return FmllrStats.stack(list(found))
 
 
 def speech_weights(alignments: Sequence[Alignment], silence_weight: float) -> Tensor:

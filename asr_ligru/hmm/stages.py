@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ from asr_ligru.hmm.gmm_set import GmmSet
 from asr_ligru.hmm.gmm_update import UpdateOptions, update
 from asr_ligru.hmm.material import Material
 from asr_ligru.hmm.model import AcousticModel
-from asr_ligru.hmm.speakers import Speakers, accumulate_speakers, speech_weights
+from asr_ligru.hmm.speakers import Speakers, accumulate_speakers, each_speaker, speech_weights
 from asr_ligru.hmm.train import Hook, Schedule, TrainingState, Watch, accumulate, flat_start, parts, tied_start, train
 from asr_ligru.hmm.tree_build import TreeOptions, build_tree
 
@@ -38,6 +39,7 @@ _ESTIMATE = (2, 4, 6, 12)  # iterations with new MLLT matrices, or new fMLLR tra
 _DELTAS = 2
 ITERATIONS = {"mono": 40, "tri": 35, "lda_mllt": 35, "sat": 35}  # of the stages, in their order
 _STRETCH = 5  # utterances of a speaker that count as a speaker when the basis is trained
+_STRETCHES = 256  # held at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +137,7 @@ def _basis(state: TrainingState, partner: GmmSet, unadapted: Sequence[Tensor], m
     """Return the basis of transforms, from stretches of a few utterances: speakers alone are too few."""
     model = state.model
     gauss = model.gmms.gauss
-    stats = accumulate_speakers(
+    found = each_speaker(
         model.gmms,
         model.tree,
         unadapted,
@@ -144,8 +146,11 @@ def _basis(state: TrainingState, partner: GmmSet, unadapted: Sequence[Tensor], m
         silence_weight=0.0,
         posteriors_from=partner,
     )
+    sums = BasisStats.zeros(gauss.dim)
+    while some := list(islice(found, _STRETCHES)):
+        sums = sums.accumulate(FmllrStats.stack(some))
     curvature = preconditioner(gauss.weights, gauss.means, gauss.inv_vars, model.gmms.num_pdfs)
-    return estimate_basis(BasisStats.zeros(gauss.dim).accumulate(stats), curvature).matrices
+    return estimate_basis(sums, curvature).matrices
 
 
 def _schedule(num_gauss: int, power: float = 0.25) -> Schedule:

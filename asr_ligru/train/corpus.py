@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 from asr_ligru import ranks
 from asr_ligru.config import AugmentConfig, Config, CorpusConfig, FeaturesConfig
@@ -68,8 +70,21 @@ class Corpus:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of what decides on batches and targets; a run goes on only where it is the same."""
-        splits = [split.identity() for split in (self.train, self.dev)]
-        return hashlib.sha256(json.dumps([self.tokenizer.tokens, splits]).encode()).hexdigest()
+        digest = hashlib.sha256()
+        for piece in _json_pieces([self.tokenizer.tokens, [split.identity() for split in (self.train, self.dev)]]):
+            digest.update(piece.encode())
+        return digest.hexdigest()
+
+
+def _json_pieces(value: Any, depth: int = 4) -> Iterator[str]:
+    """Yield what ``json.dumps`` returns, in pieces of one utterance: the whole is larger than the corpus in memory."""
+    if depth == 0 or not isinstance(value, Sequence) or isinstance(value, str):
+        yield json.dumps(value, default=list)
+        return
+    for number, item in enumerate(value):
+        yield ", " if number else "["
+        yield from _json_pieces(item, depth - 1)
+    yield "]" if len(value) else "[]"
 
 
 def load_split(corpus: CorpusConfig, name: str) -> list[Utterance]:
@@ -222,7 +237,7 @@ def _label(
 ) -> tuple[Split, list[BadUtterance]]:
     """Give each frame its state; a development utterance without alignment is scored all the same."""
     found = targets.train(good) if train else targets.dev(good)
-    kept: list[tuple[Utterance, int, list[int]]] = []
+    kept: list[tuple[Utterance, int, Sequence[int]]] = []
     lost = []
     for utterance, frames in good:
         states = found.get(utterance.utt_id)
@@ -230,7 +245,7 @@ def _label(
             reason = targets.reason(utterance, frames)
             lost.append(BadUtterance(utterance.utt_id, "align", reason, str(utterance.audio_path)))
             continue
-        kept.append((utterance, frames, [] if states is None else states.tolist()))
+        kept.append((utterance, frames, array("i", [] if states is None else states.tolist())))
     return Split.of(kept), lost
 
 

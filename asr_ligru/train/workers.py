@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from asr_ligru.data.batching import Key
 from asr_ligru.data.dataset import Example, SpeechDataset, collate
 from asr_ligru.errors import AsrLigruError, EnvironmentError_
+from asr_ligru.ops.fused_cpu.memory import give_back_freed_memory
 from asr_ligru.typing import Batch
 
 _LOOK_S = 1.0
@@ -102,6 +103,8 @@ def received(batches: Iterable[Arrays | AsrLigruError]) -> Iterator[Batch]:
         AsrLigruError: reading one failed.
         RuntimeError: one did not come in time.
     """
+    if getattr(batches, "num_workers", 0):
+        give_back_freed_memory()
     arriving = iter(batches)
     while True:
         with _alarm(getattr(batches, "timeout", 0)):

@@ -35,6 +35,31 @@ def test_keep_freed_memory_next_tensor_costs_no_page_faults() -> None:
     assert kept < first / 10
 
 
+_GIVEN_BACK = """
+from pathlib import Path
+import torch
+from asr_ligru.ops.fused_cpu.memory import give_back_freed_memory, keep_freed_memory
+
+def held_mb():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+assert keep_freed_memory()
+tensor = torch.ones(50_000_000)
+last = torch.ones(10)  # above it, so that it is not at the end of the heap
+del tensor
+kept = held_mb()
+assert give_back_freed_memory()
+print(kept - held_mb())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to give it back")
+def test_give_back_freed_memory_kept_tensor_goes_back_to_the_system() -> None:
+    done = subprocess.run([sys.executable, "-c", _GIVEN_BACK], check=True, capture_output=True, text=True)
+    assert float(done.stdout) > 190  # of 200 MB
+
+
 def test_keep_freed_memory_other_c_library_says_no(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert memory.keep_freed_memory() is False
+    assert memory.give_back_freed_memory() is False

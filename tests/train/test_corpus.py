@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
+from array import array
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,6 +57,15 @@ def test_load_whole_corpus_keeps_everything_in_order(corpus: Path) -> None:
         assert [found.tokenizer.decode(tokens) for tokens in split.tokens] == [u.text for u in split.utterances]
     assert found.bad == []
     assert found.lexicon is None
+
+
+def test_fingerprint_is_the_hash_of_the_whole_as_json(corpus: Path) -> None:
+    found = load(corpus)
+    states = replace(found.dev, tokens=[array("i", ids) for ids in found.dev.tokens], ctc_tokens=[[1], []])
+    as_lists = [[u.utt_id for u in states.utterances], states.num_frames, [list(t) for t in states.tokens], [[1], []]]
+    train = [[u.utt_id for u in found.train.utterances], found.train.num_frames, found.train.tokens]
+    whole = json.dumps([found.tokenizer.tokens, [train, as_lists]])
+    assert replace(found, dev=states).fingerprint == hashlib.sha256(whole.encode()).hexdigest()
 
 
 @pytest.mark.parametrize(("spare", "kept"), [(0, True), (-1, False)])

@@ -40,3 +40,18 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+
+
+def give_back_freed_memory() -> bool:
+    """Give the system back what the C library keeps for later, once.
+
+    To be called before a process is forked that will live for long: the child would keep each page that this one writes
+    to afterwards, also those that hold nothing.
+
+    Returns:
+        Whether it was done; only glibc can.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    ctypes.CDLL(None).malloc_trim(0)
+    return True
