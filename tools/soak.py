@@ -65,6 +65,7 @@ def watch(process: subprocess.Popen[bytes], out: Path) -> list[dict[str, float]]
             sample = {
                 "s": round(time.monotonic() - began, 1),
                 "mb": round(sum(map(pss_mb, running)), 1),
+                "main_mb": round(pss_mb(process.pid), 1),
                 "processes": len(running),
                 "step": updates(out / "run"),
             }
@@ -96,11 +97,13 @@ def plot(samples: list[dict[str, float]], path: Path) -> None:
 
     figure = Figure(figsize=(8, 3.5), layout="constrained")
     axes = figure.subplots()
-    axes.plot([s["s"] / 60 for s in samples], [s["mb"] for s in samples], linewidth=1)
+    for key, label in (("mb", "with workers"), ("main_mb", "main process")):
+        axes.plot([s["s"] / 60 for s in samples], [s[key] for s in samples], linewidth=1, label=label)
+    axes.legend()
     steps = [next(s for s in samples if s["step"] == step) for step in sorted({s["step"] for s in samples})]
     for sample in steps[:: max(1, len(steps) // 10)]:
         axes.annotate(f"{sample['step']:.0f}", (sample["s"] / 60, sample["mb"]), fontsize=7, ha="center")
-    axes.set(xlabel="minutes (numbers: updates done)", ylabel="MB, run and workers", ylim=(0, None))
+    axes.set(xlabel="minutes (numbers: updates done)", ylabel="MB", ylim=(0, None))
     figure.savefig(path, dpi=120)
 
 
