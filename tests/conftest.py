@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import ipaddress
 import math
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +21,22 @@ if importlib.util.find_spec("torchaudio"):  # the tests of the recurrences run w
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # read when triton is imported: kernels then run on the CPU
 torch.set_num_threads(1)  # small tensors gain nothing from more, and lose a lot on a busy machine
+
+
+def _stay_at_home(event: str, arguments: tuple[object, ...]) -> None:
+    """Refuse to ask for, or to reach, another machine: no test needs one."""
+    if event == "socket.getaddrinfo":
+        host, reached = arguments[0], False
+    elif event == "socket.connect" and isinstance(arguments[1], tuple):
+        host, reached = arguments[1][0], True
+    else:
+        return
+    if isinstance(host, str) and host not in ("", "localhost"):
+        is_ours = ipaddress.ip_address(host).is_loopback  # a name is a ValueError
+        assert is_ours or not reached, f"a test connects to {host}"
+
+
+sys.addaudithook(_stay_at_home)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -37,6 +37,9 @@ def add_to(verbs: Any) -> None:
     validate.add_argument("--sample-rate-hz", type=int, metavar="N", help="what the recipe expects")
     validate.add_argument("--resample", action="store_true", help="other sample rates are converted, not errors")
     validate.add_argument("--channel", default="error", metavar="C", help="error, mix, 0 or 1 (%(default)s)")
+    validate.add_argument(
+        "--max-seconds", type=float, default=40.0, metavar="S", help="longest utterance to train on (%(default)s)"
+    )
     validate.set_defaults(run=run_validate)
     shards = verbs.add_parser("shards", help="write a split as shards, for training sets larger than a disk")
     shards.add_argument("manifest", type=Path, metavar="MANIFEST", help="a split, such as data/librispeech/train.jsonl")
@@ -108,6 +111,7 @@ def run_validate(options: argparse.Namespace) -> int:
             sample_rate_hz=options.sample_rate_hz,
             resample=options.resample,
             channel=options.channel,
+            max_seconds=options.max_seconds,
             tick=bar.update,
         )
     print(report.render())

@@ -57,9 +57,10 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
         DataError: no such file, not a regular file, not audio, truncated, or an impossible header.
         EnvironmentError_: the format needs the ``media`` extra.
     """
-    with _opened(Path(path)) as (file, container):
+    path = Path(path)
+    with _opened(path) as (file, container):
         if container in MEDIA:
-            return _decode_media(file, path, math.inf)[0]
+            return _decode_media(file, path, math.inf, keep=False)[0]
         with sound(file, path) as opened:
             return info_of(opened, path)
 
@@ -100,17 +101,18 @@ def read(
     path = Path(path)
     with _opened(path, part) as (file, container):
         if container in MEDIA:
-            info, samples = _decode_media(file, path, math.inf if max_seconds is None else max_seconds)
+            info, blocks = _decode_media(file, path, math.inf if max_seconds is None else max_seconds, channel)
             start, count = span(info, path, offset_s, duration_s, max_seconds)
             _check_rate(info, path, sample_rate_hz, resample)
-            samples = samples[start : start + count]
+            samples = np.concatenate(blocks)[start : start + count]
         else:
             with sound(file, path) as opened:
                 info = info_of(opened, path)
                 start, count = span(info, path, offset_s, duration_s, max_seconds)
                 _check_rate(info, path, sample_rate_hz, resample)
-                samples = np.concatenate(list(sound_blocks(opened, path, start, count)))
-    wav = torch.from_numpy(checked(_one_channel(samples, channel, path), path))
+                parts = (_one_channel(block, channel, path) for block in sound_blocks(opened, path, start, count))
+                samples = np.concatenate(list(parts))
+    wav = torch.from_numpy(checked(samples, path))
     if sample_rate_hz is None or sample_rate_hz == info.sample_rate_hz:
         return wav
     return resampled(wav, info.sample_rate_hz, sample_rate_hz, path)
@@ -199,17 +201,18 @@ def _one_channel(samples: Samples, channel: str, path: Path) -> Samples:
     return np.ascontiguousarray(samples[:, index])
 
 
-def _decode_media(file: BinaryIO, path: str | os.PathLike[str], max_seconds: float) -> tuple[AudioInfo, Samples]:
-    """Decode the first audio stream of a container that PyAV reads."""
+def _decode_media(
+    file: BinaryIO, path: Path, max_seconds: float, channel: str = "mix", keep: bool = True
+) -> tuple[AudioInfo, list[Samples]]:
+    """Decode the first audio stream of a container that PyAV reads; the samples (n,) are kept where they are wanted."""
     blocks: list[Samples] = []
-    rate_hz = count = 0
+    rate_hz = channels = count = 0
     for rate_hz, block in media_blocks(file, path):
-        blocks.append(block)
-        count += len(block)
+        blocks += [_one_channel(block, channel, path)] if keep else []
+        channels, count = block.shape[1], count + len(block)
         if count > max_seconds * rate_hz:
             what = f"longer than {max_seconds:g} s, which is all that is allowed (corpus.max_seconds)"
             raise DataError(what, where=str(path), fix="cut it into pieces or raise corpus.max_seconds")
     if not count:
         raise DataError("no samples", where=str(path), fix="leave the file out or record it again")
-    samples = np.concatenate(blocks)
-    return AudioInfo(rate_hz, samples.shape[1], count), samples
+    return AudioInfo(rate_hz, channels, count), blocks

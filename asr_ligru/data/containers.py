@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
 
 HEAD_BYTES = 1024
-_UNKNOWN_SIZE = 0x7FFFF000  # encoders that write to a pipe leave about this, or all ones, as the size
+_UNKNOWN_SIZES = (0x7FFFFFFF, 0xFFFFFFFF)  # encoders that write to a pipe leave such a size, less a header's
+_MAX_HEADER_BYTES = 0x1000
+_UNKNOWN_LONG_SIZE = 1 << 62  # or, in 64 bits, anything from here on
 _MAX_CHUNKS = 1000
 _OGG_TAIL_BYTES = 1 << 17  # longer than one Ogg page, at most 65307 bytes
 
@@ -140,7 +142,8 @@ def _ogg(file: BinaryIO, size: int) -> Extent | None:
 
 
 def _known(declared: int, present: int) -> Extent | None:
-    return None if declared >= _UNKNOWN_SIZE and declared > present else Extent(declared, present)
+    unknown = any(0 <= size - declared < _MAX_HEADER_BYTES for size in _UNKNOWN_SIZES)
+    return None if (unknown or declared >= _UNKNOWN_LONG_SIZE) and declared > present else Extent(declared, present)
 
 
 _MEASURES: dict[str, Callable[[BinaryIO, int], Extent | None]] = {

@@ -28,6 +28,7 @@ ERRORS = {
 WARNINGS = {
     "too long": "utterances longer than corpus.max_seconds",
     "too short": "utterances shorter than one 25 ms window",
+    "too many letters": "transcripts of more letters than 10 ms frames",
     "silent": "audio without a signal",
     "clipped": "audio with at least 0.1 % of samples at full scale",
     "unused": "files of which an utterance leaves audio at the end unused",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from asr_ligru import resources
 from asr_ligru.data import audio
+from asr_ligru.data.audio_blocks import read_blocks
 from asr_ligru.data.download import Download, Open, download_corpus
 from asr_ligru.data.layout import TO_MEASURE, Listing, is_training
 from asr_ligru.data.manifest import write_bad_utterances, write_manifest
@@ -162,7 +163,8 @@ def _measured(listing: Listing, tick: Callable[[], object]) -> Listing:
 
 
 def _measure(path: Path) -> float:
-    return len(audio.read(path, channel="mix")) / audio.probe(path).sample_rate_hz
+    rate_hz = audio.probe(path).sample_rate_hz
+    return sum(block.shape[-1] for block in read_blocks(path, sample_rate_hz=rate_hz)) / rate_hz
 
 
 def _with_duration(utterance: Utterance, durations: dict[Path, float]) -> Utterance:

@@ -17,10 +17,11 @@ from asr_ligru.data import audio
 from asr_ligru.data.findings import Report, SplitSummary
 from asr_ligru.data.manifest import scan_manifest
 from asr_ligru.errors import DataError
-from asr_ligru.safety import read_json
+from asr_ligru.safety import composed, read_json
+from asr_ligru.text.targets import ctc_feasible
 from asr_ligru.typing import Utterance
 
-_WINDOW_S = 0.025
+_WINDOW_S, _SHIFT_S = 0.025, 0.010  # of a frame of features, as all recipes have it
 _SILENT_RANGE = 2e-3  # largest minus smallest sample: 60 dB below full scale
 _FULL_SCALE = 32766.5 / 32768
 _CLIPPED_SHARE = 0.001
@@ -103,9 +104,10 @@ def _validate_split(split: str, rules: _Rules, report: Report, seen: _Seen, tick
         if earlier != where:
             report.add("same id", where, f"also {earlier}")
         info = _check_file(utterance, where, rules, report)
+        _check_length(utterance, where, rules, report)
         if info is not None:
             alone = uses[utterance.audio_path] == 1
-            _check_stretch(utterance, info, where, rules, alone, report)
+            _check_stretch(utterance, info, where, alone, report)
             _check_samples(utterance, info, where, rules, report, seen)
         tick()
 
@@ -118,7 +120,7 @@ def _check_text(utterance: Utterance, where: str, report: Report) -> None:
     elif text != " ".join(text.split()):
         report.add("spacing", where, repr(text))
     odd = sorted({c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Co", "Cn")})
-    if odd or not unicodedata.is_normalized("NFC", text):
+    if odd or text != composed(text):
         report.add("characters", where, ", ".join(f"U+{ord(c):04X}" for c in odd) or "not in the composed form NFC")
 
 
@@ -149,19 +151,24 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _check_stretch(
-    utterance: Utterance, info: audio.AudioInfo, where: str, rules: _Rules, alone: bool, report: Report
-) -> None:
+def _check_length(utterance: Utterance, where: str, rules: _Rules, report: Report) -> None:
+    if rules.max_seconds is not None and utterance.duration_s > rules.max_seconds:
+        report.add("too long", where, f"{utterance.duration_s:.2f} s")
+    if utterance.duration_s < _WINDOW_S:
+        report.add("too short", where, f"{utterance.duration_s * 1000:.1f} ms")
+        return
+    letters, frames = utterance.text.strip(), 1 + int((utterance.duration_s - _WINDOW_S) / _SHIFT_S)
+    if not ctc_feasible(frames, [ord(c) for c in letters]):
+        report.add("too many letters", where, f"{len(letters)} in {frames} frames")
+
+
+def _check_stretch(utterance: Utterance, info: audio.AudioInfo, where: str, alone: bool, report: Report) -> None:
     left_s = info.duration_s - utterance.offset_s - utterance.duration_s
     if left_s < -audio.END_TOLERANCE_S:
         end_s = utterance.offset_s + utterance.duration_s
         report.add("duration", where, f"ends at {end_s:.2f} s, the file at {info.duration_s:.2f} s")
     elif alone and utterance.offset_s == 0 and left_s > _UNUSED_S:
         report.add("unused", where, f"{utterance.duration_s:.2f} s of {info.duration_s:.2f} s")
-    if rules.max_seconds is not None and utterance.duration_s > rules.max_seconds:
-        report.add("too long", where, f"{utterance.duration_s:.2f} s")
-    if utterance.duration_s < _WINDOW_S:
-        report.add("too short", where, f"{utterance.duration_s * 1000:.1f} ms")
 
 
 def _check_samples(
@@ -170,8 +177,8 @@ def _check_samples(
     """Decode the stretch, as far as the file goes."""
     path, split = utterance.audio_path, where.partition(":")[0]
     duration_s = min(utterance.duration_s, info.duration_s - utterance.offset_s)
-    if duration_s <= 0:
-        return  # reported as ending after the file
+    if duration_s <= 0 or (rules.max_seconds is not None and duration_s > rules.max_seconds):
+        return  # reported as ending after the file, or as too long to be read at once
     try:
         wav = audio.read(path, offset_s=utterance.offset_s, duration_s=duration_s, channel=rules.channel)
         samples = wav.numpy()  # small work, which torch would spread over threads

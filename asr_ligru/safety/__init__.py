@@ -7,11 +7,12 @@ texts through ``json_text``, every small file through ``atomic_write``, every JS
 
 from asr_ligru.safety.archive import Limits, safe_extract
 from asr_ligru.safety.files import atomic_write, read_json, sha256_file
-from asr_ligru.safety.text import csv_cell, csv_text, json_text, printable, printable_lines
+from asr_ligru.safety.text import composed, csv_cell, csv_text, json_text, printable, printable_lines
 
 __all__ = [
     "Limits",
     "atomic_write",
+    "composed",
     "csv_cell",
     "csv_text",
     "json_text",

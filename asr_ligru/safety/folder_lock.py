@@ -12,6 +12,9 @@ from pathlib import Path
 
 from asr_ligru.safety.files import write_errors
 
+# The file loses its content, so it must not be another that a link in its place names.
+_NEVER_A_LINK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
 
 @contextmanager
 def locked(folder: Path, busy: Callable[[str], object]) -> Iterator[None]:
@@ -27,14 +30,15 @@ def locked(folder: Path, busy: Callable[[str], object]) -> Iterator[None]:
     """
     with write_errors(folder, 0):
         folder.mkdir(parents=True, exist_ok=True)
-        handle = (folder / ".lock").open("a+", encoding="utf-8")
-    with handle:
+        descriptor = os.open(folder / ".lock", _NEVER_A_LINK, 0o666)
+    with os.fdopen(descriptor, "r+", encoding="utf-8") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             handle.seek(0)
             busy(handle.read().strip() or "another process")
             fcntl.flock(handle, fcntl.LOCK_EX)
+        handle.seek(0)
         handle.truncate(0)
         started = datetime.now(timezone.utc).isoformat(timespec="seconds")
         handle.write(f"process {os.getpid()} on {socket.gethostname()} since {started}\n")

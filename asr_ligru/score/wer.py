@@ -21,6 +21,8 @@ from asr_ligru.text.normalize import PHONE_PROFILES, normalize
 
 FORMAT = 1  # of wer.json
 _LISTED = 20  # ids in an error message
+_NAMED_CHARS = 100  # of an id in an error message
+_MAX_CHARS = 1_000_000  # of a text: a day of speech
 
 Unit = Literal["words", "chars", "sentences"]
 Pair = tuple[str | None, str | None]
@@ -181,7 +183,7 @@ def score(
 
     Raises:
         ConfigError: no such profile.
-        DataError: ids differ, or there is no reference word in the whole set.
+        DataError: ids differ, a text has more than a million characters, or no reference has a word.
     """
     missing = tuple(utt_id for utt_id in refs if utt_id not in hyps)
     _refuse_ids(hyps.keys() - refs.keys(), "hypotheses have no reference", "score against the set that was decoded")
@@ -189,8 +191,8 @@ def score(
         _refuse_ids(
             missing, "references have no hypothesis", "decode them, or count them as deletions: --allow-missing"
         )
-    ref_texts = [normalize(text, profile) for text in refs.values()]
-    hyp_texts = [normalize(hyps.get(utt_id, ""), profile) for utt_id in refs]
+    ref_texts = [_ready(utt_id, text, profile) for utt_id, text in refs.items()]
+    hyp_texts = [_ready(utt_id, hyps.get(utt_id, ""), profile) for utt_id in refs]
     if not any(ref_texts):
         raise DataError(
             f"no reference words in {len(refs)} utterances, so there is no error rate",
@@ -239,6 +241,14 @@ def _counts_json(counts: Counts) -> dict[str, Any]:
         "errors": counts.errors,
         "rate": counts.rate,
     }
+
+
+def _ready(utt_id: str, text: str, profile: str) -> str:
+    """Return a text normalised; counting edits takes a time that grows with the square of its length."""
+    if len(text) > _MAX_CHARS:
+        what = f"a text of {len(text)} characters, at most {_MAX_CHARS} are scored"
+        raise DataError(what, where=printable(utt_id[:_NAMED_CHARS]), fix="cut the recording into utterances")
+    return normalize(text, profile)
 
 
 def _refuse_ids(ids: Iterable[str], problem: str, fix: str) -> None:

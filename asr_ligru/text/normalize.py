@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from asr_ligru.errors import DataError
 from asr_ligru.registry import Registry
+from asr_ligru.safety import composed
 from asr_ligru.text.timit import fold_phones
 
 PROFILES: Registry[Callable[[str], str]] = Registry("normalisation profile")
@@ -49,7 +50,7 @@ def normalize(text: str, profile: str = "none") -> str:
 @PROFILES.register("none")
 def _none(text: str) -> str:
     if not text.isascii():
-        text = unicodedata.normalize("NFC", "".join(c for c in text if unicodedata.category(c) != "Cf"))
+        text = composed("".join(c for c in text if unicodedata.category(c) != "Cf"))
     return " ".join(text.split())
 
 

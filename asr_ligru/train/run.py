@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 # Keys that must stay as they were when a run is continued, because its parameters or targets depend on them.
 ARCHITECTURE = ("cell", "model", "features", "streams", "hmm", "tokens", "corpus", "seed")
 _MAY_CHANGE = ("cell.backend", "cell.lr_scale", "features.cache", "corpus.dir", "corpus.max_bad_rate", "corpus.shards")
+_OF_PLACE = ("exp_dir", "exp_root", "run_name", "decode.split")  # where a run lies, and what is done after it
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _prepare(run: Run) -> bool:
     if ranks.is_first():
         checkpoint.sweep(run.checkpoints)
         checkpoint.sweep(run.dir)
-        _check_same_architecture(run)
+        _compare_settings(run)
         if run.finished:
             log.info("%s is finished", run.dir)
         else:
@@ -230,23 +231,28 @@ def _record_sounds(run: Run, bad: Sequence[BadUtterance]) -> None:
         log.warning("%d noises or impulse responses cannot be used: %s; all in %s", len(bad), named, path)
 
 
-def _check_same_architecture(run: Run) -> None:
+def _compare_settings(run: Run) -> None:
+    """Refuse to go on with another architecture, and say which other settings are no longer what they were."""
     path = run.dir / "config.json"
     if not path.is_file():
         return
     # keys that came later had their defaults
     old, new = _flat(as_dict(Config())) | _flat(read_json(path)), _flat(as_dict(run.config))
-    changed = [
-        f"{key}: {old.get(key)!r} -> {new.get(key)!r}"
+    changed = {
+        key: f"{key}: {old.get(key)!r} -> {new.get(key)!r}"
         for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key) and key.split(".")[0] in ARCHITECTURE and key not in _MAY_CHANGE
-    ]
-    if changed:
+        if old.get(key) != new.get(key)
+    }
+    refused = [text for key, text in changed.items() if key.split(".")[0] in ARCHITECTURE and key not in _MAY_CHANGE]
+    if refused:
         raise ConfigError(
-            "the run folder holds a run of another architecture: " + "; ".join(changed),
+            "the run folder holds a run of another architecture: " + "; ".join(refused),
             where=str(run.dir),
             fix="choose another folder with exp_dir=FOLDER, or restore those keys",
         )
+    told = printable("; ".join(text for key, text in changed.items() if key not in _OF_PLACE))
+    if told and not run.finished:
+        log.info("going on with other settings: %s", told)
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import math
 import os
+import random
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +145,23 @@ def test_read_stretch_outside_of_file_is_refused(
         audio.read(path, offset_s=offset_s, duration_s=duration_s)
 
 
+def test_read_of_a_hundred_random_stretches_is_exact_or_refused(tmp_path: Path, tone: np.ndarray) -> None:
+    path, draw = tmp_path / "x.wav", random.Random(3)
+    soundfile.write(path, tone, RATE_HZ, subtype="FLOAT")
+    refused = 0
+    for _ in range(100):
+        offset_s, duration_s = draw.uniform(0.0, 1.0), draw.uniform(0.001, 1.0)
+        start, count = round(offset_s * RATE_HZ), round(duration_s * RATE_HZ)
+        if offset_s + duration_s > 1.01:  # a frame more than there is
+            with pytest.raises(DataError, match="the file holds"):
+                audio.read(path, offset_s=offset_s, duration_s=duration_s)
+            refused += 1
+        else:
+            wav = audio.read(path, offset_s=offset_s, duration_s=duration_s).numpy()
+            assert np.array_equal(wav, tone[start : start + count])
+    assert 30 < refused < 70
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_read_stretch_not_a_number_is_refused(tmp_path: Path, tone: np.ndarray, value: float) -> None:
     path = tmp_path / "x.wav"
@@ -181,14 +200,18 @@ def test_read_resampled_between_unrelated_rates_is_refused(tmp_path: Path, tone:
         audio.read(path, sample_rate_hz=RATE_HZ, resample=True)
 
 
-@pytest.mark.parametrize("channels", [2, 6])
+@pytest.mark.parametrize("channels", [1, 2, 6])
 def test_read_several_channels_by_every_choice(tmp_path: Path, tone: np.ndarray, channels: int) -> None:
     path = tmp_path / "x.wav"
     every = np.stack([tone / (i + 1) for i in range(channels)], axis=1)
     soundfile.write(path, every, RATE_HZ, subtype="FLOAT")
-    with pytest.raises(DataError, match=rf"{channels} channels, expected 1"):
-        audio.read(path)
-    assert np.array_equal(audio.read(path, channel="1").numpy(), every[:, 1])
+    if channels == 1:
+        assert np.array_equal(audio.read(path).numpy(), tone)
+    else:
+        with pytest.raises(DataError, match=rf"{channels} channels, expected 1"):
+            audio.read(path)
+    last = channels - 1
+    assert np.array_equal(audio.read(path, channel=str(last)).numpy(), every[:, last])
     np.testing.assert_allclose(audio.read(path, channel="mix").numpy(), every.mean(axis=1), atol=1e-6)
     with pytest.raises(DataError, match=f"channel {channels} asked for"):
         audio.read(path, channel=str(channels))
@@ -276,6 +299,11 @@ def _pipe(path: Path) -> Path:
     return path
 
 
+def _socket(path: Path) -> Path:
+    os.mknod(path, stat.S_IFSOCK | 0o600)
+    return path
+
+
 def _loop(path: Path) -> Path:
     path.symlink_to(path)
     return path
@@ -287,12 +315,13 @@ def _loop(path: Path) -> Path:
         _folder,
         _pipe,
         _loop,
+        _socket,
         lambda path: path,
         lambda path: Path("/dev/zero"),
         lambda path: Path(f"{path}\0.wav"),
         lambda path: path / ("a" * 5000),
     ],
-    ids=["folder", "pipe", "loop", "missing", "device", "nul", "long"],
+    ids=["folder", "pipe", "loop", "socket", "missing", "device", "nul", "long"],
 )
 def test_read_what_is_no_regular_file_is_refused(tmp_path: Path, make: object) -> None:
     assert callable(make)

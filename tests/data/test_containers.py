@@ -50,3 +50,14 @@ def test_extent_of_cut_file_is_unknown_or_says_that_it_is_cut(cut: int) -> None:
     soundfile.write(file, np.zeros(1000), 8000, format="WAV")
     found = containers.extent(io.BytesIO(file.getvalue()[:cut]), "riff", cut)
     assert found is None if cut < 44 else found == (2000, cut - 44)
+
+
+@pytest.mark.parametrize(
+    ("declared", "unknown"),
+    [(0xFFFFFFFF, True), (0xFFFFFFFF - 36, True), (0x7FFFFFFF - 36, True), (0x7FFF0000, False), (0xC0000000, False)],
+)
+def test_extent_of_a_size_that_pipes_leave_is_unknown_and_of_a_lost_gigabyte_is_not(
+    declared: int, unknown: bool
+) -> None:
+    data = b"RIFF\0\0\0\0WAVE" + b"data" + declared.to_bytes(4, "little") + bytes(10)
+    assert containers.extent(io.BytesIO(data), "riff", len(data)) == (None if unknown else (declared, 10))

@@ -152,6 +152,10 @@ def _decomposed(corpus: Corpus) -> None:
     corpus.lines["train"][1]["text"] = "e\u0301"
 
 
+def _letters(corpus: Corpus) -> None:
+    corpus.lines["train"][1]["text"] = "AB" * 24 + "A"  # 48 frames
+
+
 def _bad_line(corpus: Corpus) -> None:
     corpus.lines["train"][1]["duration"] = "long"
 
@@ -175,6 +179,7 @@ PLANTED = [
     (_same_id, "same id"),
     (_twice, "manifest"),
     (_no_text, "no text"),
+    (_letters, "too many letters"),
     (_spacing, "spacing"),
     (_invisible, "characters"),
     (_decomposed, "characters"),

@@ -26,6 +26,8 @@ PIECES = (
     "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", '"', "'", "&lt;", "</td>", "${oc.env:HOME}",
     "$(touch canary)", "`touch canary`", "| touch canary |", "; touch canary",
 )  # fmt: skip
+SECRET = "planted-secret"
+SECRETS = (*(f"PLANTED_{n}" for n in range(16)), "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "WANDB_API_KEY", "PASSWORD")
 HARMFUL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -86,7 +88,9 @@ class Shown:
     def checked(self) -> str:
         """Return what was printed, none of which may drive a terminal."""
         captured = self._capsys.readouterr()
+        assert not [message for message in self._caplog.messages if "\n" in message]  # each is one line of a log
         for text in (*captured, *self._caplog.messages):
+            assert SECRET not in text
             found = HARMFUL.search(text.replace("\r\n", "\n").replace(".wav\t", ""))  # CSV's line ends, decode's tab
             assert not found, repr(text[:2000])
         self._caplog.clear()
@@ -99,6 +103,7 @@ def check_files(folder: Path, allowed: tuple[Path, ...], before: set[Path]) -> N
         assert any(place in (path, *path.parents) for place in allowed), path
         assert re.fullmatch(r"[A-Za-z0-9_.=-]+", path.name), path
         assert path.name != "canary"
+        assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path
         if path.suffix in (".csv", ".html", ".txt", ".log", ".md", ".json", ".jsonl"):
             assert not HARMFUL.search(path.read_text(encoding="utf-8")), path
 
@@ -133,11 +138,17 @@ def check_every_verb(folder: Path, num_utterances: int, shown: Shown) -> None:
     assert "\\input" not in pages["latex"]
     assert cli.main(["decode", str(exp), str(folder / "recordings"), "-q"]) == 0
     assert len(shown.checked().splitlines()) == num_recordings
+    assert cli.main(["doctor"]) in (0, 4)
+    shown.checked()
     check_files(folder, (exp, out, corpus / "features"), before)
 
 
 @pytest.fixture
-def shown(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Shown:
+def shown(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> Shown:
+    for number, name in enumerate(SECRETS):
+        monkeypatch.setenv(name, f"{SECRET}-{number}")
     return Shown(capsys, caplog)
 
 
