@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
+from asr_ligru.errors import EnvironmentError_
 from asr_ligru.safety.files import write_errors
+from asr_ligru.safety.text import printable
 
 # The file loses its content, so it must not be another that a link in its place names.
 _NEVER_A_LINK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -26,11 +29,14 @@ def locked(folder: Path, busy: Callable[[str], object]) -> Iterator[None]:
             passed on; when it returns, the folder is waited for.
 
     Raises:
-        EnvironmentError_: the folder cannot be written.
+        EnvironmentError_: the folder cannot be written, or something other than a file has the lock's name.
     """
     with write_errors(folder, 0):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / ".lock", _NEVER_A_LINK, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise EnvironmentError_("cannot lock: not a regular file", where=printable(str(folder / ".lock")))
     with os.fdopen(descriptor, "r+", encoding="utf-8") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,17 @@ def test_train_again_when_finished_changes_nothing_and_scores_another_split(corp
     assert json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["split"] == "dev"
 
 
+@pytest.fixture(scope="module")
+def begun(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run that was stopped in the middle of its first epoch."""
+    folder = tmp_path_factory.mktemp("begun")
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_at(1, patch)
+        with pytest.raises(Interrupted):
+            train(config(corpus, folder, "train.epochs=2"))
+    return folder
+
+
 @pytest.mark.parametrize(
     ("key", "refused"),
     [
@@ -191,21 +203,29 @@ def test_train_again_when_finished_changes_nothing_and_scores_another_split(corp
         ("features.num_bins=11", True),
         ("tokens=word", True),
         ("seed=2", True),
+        ("model.stack_frames=2", True),
+        ("corpus.normalize=upper", True),
         ("train.lr=0.5", False),
         ("train.max_grad_norm=1", False),
+        ("train.batch_frames=300", False),
+        ("train.augment.speed=[0.9,1.1]", False),
+        ("train.patience=1", False),
         ("cell.backend=reference", False),
     ],
 )
-def test_train_continued_with_another_key_refuses_only_architecture(
-    key: str, refused: bool, corpus: Path, tmp_path: Path
+def test_train_continued_with_another_key_refuses_only_architecture_and_says_the_rest(
+    key: str, refused: bool, begun: Path, corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    train(config(corpus, tmp_path, "train.epochs=1"))
+    exp, name = tmp_path / "exp", key.partition("=")[0]
+    shutil.copytree(begun, exp)
     if refused:
-        with pytest.raises(ConfigError, match="another architecture: "):
-            train(config(corpus, tmp_path, key))
+        with pytest.raises(ConfigError, match=f"another architecture: {name}: "):
+            train(config(corpus, exp, key, "train.epochs=2"))
     else:
-        train(config(corpus, tmp_path, key))
-        assert len(tensors_and_metrics(tmp_path)[1]) == 1  # finished before, and left as it is
+        train(config(corpus, exp, key, "train.epochs=2"))
+        assert f"going on with other settings: {name}: " in caplog.text
+        assert [m["epoch"] for m in tensors_and_metrics(exp)[1]] == [1, 2]
+        assert all(t.isfinite().all() for t in tensors_and_metrics(exp)[0].values())
 
 
 def test_train_goes_on_with_a_run_of_before_there_were_other_models(corpus: Path, tmp_path: Path) -> None:
