@@ -220,6 +220,12 @@ def _tokenise(
     encoded = tokenizer.encode_all([u for u, _ in good])
     for item, count in encoded.unknown.items():
         log.warning("%s '%s' is unknown: %s %d times", tokenizer.item, printable(item), tokenizer.unknown, count)
+    if encoded.unknown:
+        words = [word for utterance, _ in good for word in utterance.text.split()]
+        lost = sum(bool(tokenizer.unknown_in(word)) for word in words)
+        log.warning(
+            "%d of %d words hold such: the error rate is at least %.2f %%", lost, len(words), 100 * lost / len(words)
+        )
     kept: list[tuple[Utterance, int, list[int]]] = []
     short = []
     for utterance, frames in good:

@@ -132,6 +132,8 @@ def test_load_unknown_characters_are_counted_aloud(
     messages = [record.getMessage() for record in caplog.records]
     assert any("'ä' is unknown" in m and m.endswith("2 times") for m in messages), messages
     assert any("'ñ' is unknown" in m and m.endswith("1 times") for m in messages), messages
+    words = sum(len(u.text.split()) for u in found.dev.utterances)
+    assert f"3 of {words} words hold such: the error rate is at least {300 / words:.2f} %" in messages
     assert [u.text for u in found.dev.utterances][:2] == ["ab äb ä", "ñab"]  # the reference stays as it is
 
 
