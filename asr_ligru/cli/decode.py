@@ -18,8 +18,9 @@ examples:
   arecord -f S16_LE -r 16000 | asr-ligru decode MODEL - --stream
 
 Text goes to standard output, everything else to standard error. With several
-inputs each line begins with the file and a tab. Long recordings are cut at pauses;
-each piece is a line. Exit code: 0 all were decoded, 1 some failed, 2 usage.
+inputs each line begins with the file and a tab. Long recordings are cut at
+pauses; each piece is a line. Exit code: 0 all were decoded, 1 some failed, 2
+usage.
 """
 
 

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 _EPILOG = """
 examples:
   asr-ligru lm train data/an4/train.jsonl -o exp/an4.arpa --order 3
-  asr-ligru lm train texts.txt more.txt -o exp/chars.arpa --units char --order 6
+  asr-ligru lm train texts.txt -o exp/chars.arpa --units char --order 6
   asr-ligru lm ppl exp/an4.arpa data/an4/dev.jsonl
   asr-ligru lm check exp/an4.arpa
-  asr-ligru lm train data/an4/train.jsonl --dev data/an4/dev.jsonl -o exp/an4_lm --neural --cell gru
+  asr-ligru lm train data/an4/train.jsonl --dev data/an4/dev.jsonl \\
+      -o exp/an4_lm --neural --cell gru
   asr-ligru lm ppl exp/an4_lm data/an4/test.jsonl
   asr-ligru lm sample exp/an4_lm --n 5 --seed 1 --temperature 1.0
 
-ARPA files of other programs, such as KenLM's lmplz or SRILM, can be used as they are.
+ARPA files of other programs, such as KenLM's lmplz or SRILM, can be used as
+they are.
 """
 
 

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
 _EPILOG = """
 examples:
-  asr-ligru decode MODEL data/an4/dev.jsonl --format json --confidence > a_dev.jsonl
-  asr-ligru rover a_dev.jsonl b_dev.jsonl c_dev.jsonl --tune data/an4/dev.jsonl -o vote.json
-  asr-ligru rover a_test.jsonl b_test.jsonl c_test.jsonl --config vote.json -o all.jsonl
+  asr-ligru decode MODEL data/an4/dev.jsonl --format json --confidence \\
+      > a_dev.jsonl
+  asr-ligru rover a_dev.jsonl b_dev.jsonl --tune data/an4/dev.jsonl -o vote.json
+  asr-ligru rover a_test.jsonl b_test.jsonl --config vote.json -o all.jsonl
   asr-ligru score data/an4/test.jsonl all.jsonl
 
-Words are aligned file by file to the first one's, so the best system comes first.
+Words are aligned file by file to the first one's, so the best system comes
+first. More than two systems have more to vote about.
 """
 _LISTED = 5
 

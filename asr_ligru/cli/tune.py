@@ -19,16 +19,18 @@ examples:
   asr-ligru decode exp/an4_ctc/ligru-fbank40-char-seed1 mine.wav \\
       --decode-config exp/an4_ctc/ligru-fbank40-char-seed1/tune/decode.json
   asr-ligru tune exp/an4_hybrid/ligru-fmllr-char-seed1 --lm exp/an4.arpa
-  asr-ligru tune exp/an4_hybrid/ligru-fmllr-char-seed1 --lm exp/an4.arpa --rescore exp/an4_lm
-  asr-ligru tune exp/an4_ctc/ligru-fbank40-char-seed* --lm exp/an4.arpa -o exp/tuned
+  asr-ligru tune exp/an4_hybrid/ligru-fmllr-char-seed1 --lm exp/an4.arpa \\
+      --rescore exp/an4_lm
+  asr-ligru tune exp/an4_ctc/ligru-fbank40-char-seed* --decoder wfst \\
+      --lm exp/an4.arpa --blank-penalties 0,1,2 -o exp/tuned
 
-Every combination is tried on the outputs of one pass of the network. Written are
-trials.tsv, surface.png (extra viz), and decode.json with the best weights; for
-several models those with the fewest errors of all together.
+Every combination is tried on the outputs of one pass of the network. Written
+are trials.tsv, surface.png (extra viz), and decode.json with the best weights;
+for several models those with the fewest errors of all together.
 """
 
 _OF_BEAM = ("lm_weights", "word_bonuses", "unknown_penalties", "beam_size")
-_OF_WFST = ("acoustic_scales", "word_scores", "lexicon")
+_OF_WFST = ("acoustic_scales", "word_scores", "blank_penalties", "lexicon")
 
 
 def add_to(verbs: Any) -> None:
@@ -53,6 +55,7 @@ def add_to(verbs: Any) -> None:
     add("--beam-size", type=int, metavar="N", help="beam: readings kept at each frame (32)")
     add("--acoustic-scales", type=_numbers, metavar="X,...", help="wfst: weights of the frames' scores")
     add("--word-scores", type=_numbers, metavar="X,...", help="wfst: what each word adds")
+    add("--blank-penalties", type=_numbers, metavar="X,...", help="wfst: what CTC's blank costs in each frame (0)")
     add("--lexicon", type=Path, metavar="FILE", help="wfst: words and their spelling")
     add("--rescore", type=Path, nargs="+", metavar="LM", help="neural language models that score readings again")
     add("--rescore-weights", type=_numbers, metavar="X,...", help="what they count for")

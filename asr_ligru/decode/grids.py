@@ -13,6 +13,7 @@ from asr_ligru.decode.result import Decoder
 from asr_ligru.decode.settings import Settings
 from asr_ligru.decode.wfst.decoder import SearchOptions, WfstDecoder
 from asr_ligru.decode.wfst.make import make_graph, usual_options
+from asr_ligru.errors import ConfigError
 from asr_ligru.models.load import LoadedModel
 
 Searches = Callable[[Settings], Decoder]  # what searches with given weights
@@ -111,20 +112,28 @@ class WfstGrid:
         lms: ARPA files; None for the model's own.
         acoustic_scales: as ``SearchOptions.acoustic_scale``; none for those that suit the model.
         word_scores: as ``SearchOptions.word_score``.
+        blank_penalties: as ``SearchOptions.blank_penalty``.
         lexicon: the words that can be recognised; None as for ``make_wfst_decoder``.
     """
 
     lms: tuple[Path | None, ...] = (None,)
     acoustic_scales: tuple[float, ...] = ()
     word_scores: tuple[float, ...] = (-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0)
+    blank_penalties: tuple[float, ...] = (0.0,)
     lexicon: Path | None = None
 
     def settings(self, model: LoadedModel) -> list[SearchOptions]:
-        """Return each combination of weights; the beams are as the model is configured."""
+        """Return each combination of weights; the beams are as the model is configured.
+
+        Raises:
+            ConfigError: penalties for the blank of a model that has none.
+        """
+        if model.hmm and any(self.blank_penalties):
+            raise ConfigError("a hybrid model has no blank to take a penalty from", fix="leave out --blank-penalties")
         scales = self.acoustic_scales or (HYBRID_SCALES if model.hmm else CTC_SCALES)
         base = usual_options(model)
-        weights = itertools.product(scales, self.word_scores)
-        return [replace(base, acoustic_scale=scale, word_score=score) for scale, score in weights]
+        weights = itertools.product(scales, self.word_scores, self.blank_penalties)
+        return [replace(base, acoustic_scale=a, word_score=b, blank_penalty=c) for a, b, c in weights]
 
     def searches(self, model: LoadedModel, lm: Path | None, *, n_best: bool = False) -> Searches:
         """Return what makes a decoder; see ``Grid.searches``."""
@@ -134,6 +143,6 @@ class WfstGrid:
         def make(settings: Settings) -> Decoder:
             assert isinstance(settings, SearchOptions)
             kept = settings if n_best else replace(settings, lattice_beam=_TEXT_ONLY)
-            return WfstDecoder(graph, kept, priors)
+            return WfstDecoder(graph, kept, priors, compared=1)
 
         return make

@@ -51,7 +51,7 @@ KINDS = {
         SearchOptions,
         ("acoustic_scale", "word_score"),
         ("acoustic scale", "word score"),
-        ("acoustic_scale", "word_score", "beam"),
+        ("acoustic_scale", "word_score", "blank_penalty", "beam"),
         lambda settings: -float(settings.acoustic_scale),
     ),
 }

@@ -19,6 +19,7 @@ from tests.tiny_model import write_model
         (["--corpus", "none", "-o", "out"], 3, "cannot read manifest"),
         (["--decoder", "wfst", "--lm-weights", "1", "-o", "out"], 2, "--decoder wfst has no --lm-weights"),
         (["--decoder", "wfst", "--acoustic-scales", "0", "-o", "out"], 2, "acoustic_scale: expected a value from"),
+        (["--blank-penalties", "1", "-o", "out"], 2, "--decoder beam has no --blank-penalties"),
         (["--rescore-weights", "1", "-o", "out"], 2, "weights of rescoring without a model"),
         (["--rescore", "lm", "--rescore-bonuses", "900", "-o", "out"], 2, "rescore_bonus: expected a value from"),
         (["--lexicon", "x", "-o", "out"], 2, "--decoder beam has no --lexicon"),

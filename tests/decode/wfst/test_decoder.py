@@ -82,9 +82,12 @@ def check_ctc(
 ) -> None:
     model = language_model(rng, [*spelled], rng.randint(1, 3))
     scale, bonus = rng.choice([0.5, 1.0]), rng.choice([0.0, -1.0])
-    decoder = WfstDecoder(ctc_graph(tokenizer, model, lexicon), SearchOptions(scale, bonus, **EXHAUSTIVE))
+    penalty = rng.choice([0.0, 1.5])
+    options = SearchOptions(scale, bonus, blank_penalty=penalty, **EXHAUSTIVE)
     scores = random_scores(rng.randrange(1000), rng.randint(3, 5), tokenizer.vocab_size)
-    check_equal(decoder, scores, weighed(ctc_best(scale * scores, spelled, boundary, model), bonus))
+    taken = penalty * (np.arange(tokenizer.vocab_size) == 0)
+    expected = weighed(ctc_best(scale * (scores - taken), spelled, boundary, model), bonus)
+    check_equal(WfstDecoder(ctc_graph(tokenizer, model, lexicon), options), scores, expected)
 
 
 @pytest.mark.parametrize("seed", range(100, 200))
@@ -156,6 +159,16 @@ def test_decoder_audio_that_ends_inside_a_word_is_partial_and_counted(caplog: py
     assert results[1].text == "C"
     assert decoder.partial == 1
     assert "1 of 2 texts" in caplog.text
+
+
+def test_decoder_that_compares_no_readings_finds_the_same_text_and_score() -> None:
+    model = language_model(random.Random(1), ["AB", "BA", "C"], 2)
+    graph = ctc_graph(CharTokenizer([BLANK, " ", *PHONES], "error"), model)
+    scores, lens = torch.from_numpy(random_scores(3, 9, 5))[None], torch.tensor([9])
+    (all_of_them,), (alone,) = (WfstDecoder(graph, compared=n)(scores, lens) for n in (100, 1))
+    assert (alone.text, alone.score, alone.n_best) == (all_of_them.text, all_of_them.score, all_of_them.n_best)
+    assert [word.confidence for word in alone.words] == [1.0] * len(alone.words) != []
+    assert min(word.confidence for word in all_of_them.words) < 1.0
 
 
 def test_decoder_no_frames_is_partial_and_empty() -> None:

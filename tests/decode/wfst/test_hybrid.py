@@ -11,6 +11,7 @@ from asr_ligru.decode.wfst.build import hmm_graph
 from asr_ligru.decode.wfst.decoder import SearchOptions as GraphOptions
 from asr_ligru.decode.wfst.decoder import WfstDecoder
 from asr_ligru.decode.words import WordDecoder
+from asr_ligru.errors import ConfigError
 from asr_ligru.hmm.decode_words import SearchOptions, Unigram
 from asr_ligru.hmm.hybrid import HybridHmm
 from asr_ligru.text.ngram import NgramModel
@@ -53,3 +54,10 @@ def test_hybrid_search_takes_pairs_of_words_into_account() -> None:
     lens = torch.tensor([unsure.shape[1]])
     assert search(hmm, 0.3, 0.0)(unsure, lens)[0].text == "no no"
     assert search(after, 0.3, 0.0)(unsure, lens)[0].text == "no go"
+
+
+def test_hybrid_search_without_a_blank_refuses_a_penalty_for_it() -> None:
+    hmm = tiny_hmm()
+    graph = hmm_graph(hmm.states.tree, hmm.states.transitions, hmm.lm, hmm.vocabulary.lexicon)
+    with pytest.raises(ConfigError, match="no blank to take a penalty from"):
+        WfstDecoder(graph, GraphOptions(blank_penalty=1.0), hmm.states.log_priors)
