@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 from asr_ligru import __version__
 from asr_ligru.cli import corpora, decode, demo, export, fmllr, lm, results, rover, serve, setup, train, tune
+from asr_ligru.cli.numbers import number, whole_number
 from asr_ligru.errors import AsrLigruError, EnvironmentError_
 from asr_ligru.registry import nearest
 from asr_ligru.safety import printable, printable_lines
@@ -38,6 +39,11 @@ _DESCRIPTION = "Train and use speech recognisers with light gated recurrent unit
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors name the nearest known verb or option."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.register("type", int, whole_number)
+        self.register("type", float, number)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Refuse an unknown option where its verb is known."""

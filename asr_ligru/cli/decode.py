@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from asr_ligru.cli.numbers import positive
+
 _FORMATS = ("txt", "json", "srt", "vtt", "ctm", "trn", "tsv")
 _EPILOG = """
 examples:
@@ -39,7 +41,7 @@ def add_to(verbs: Any) -> None:
     add("-o", "--output", default="-", metavar="DIR", help="write files there (default: -, standard output)")
     add("--format", type=_formats, default=("txt",), metavar="F,...", help=f"{', '.join(_FORMATS)} (default: txt)")
     add("--device", default="auto", metavar="D", help="auto, cpu, cuda or cuda:N (default: auto)")
-    add("--threads", type=_positive, metavar="N", help="CPU threads (default: as torch chooses)")
+    add("--threads", type=positive, metavar="N", help="CPU threads (default: as torch chooses)")
     add("--batch-size", type=_batch_size, default=None, metavar="N", help="most pieces at once (default: auto)")
     add("--decoder", metavar="D", help="greedy, words, beam or wfst (default: as the rest asks for)")
     add("--lm", type=Path, metavar="ARPA", help="n-gram language model for beam or wfst")
@@ -51,12 +53,12 @@ def add_to(verbs: Any) -> None:
     add("--rescore-weight", type=float, metavar="X", help="what it counts for (default: 0.3)")
     add("--rescore-bonus", type=float, metavar="X", help="what each word adds then (default: 0)")
     add("--hot-words", type=_words, default=(), metavar="W,...", help="words for beam to favour")
-    add("--n-best", type=_positive, default=1, metavar="K", help="readings of each piece (json)")
+    add("--n-best", type=positive, default=1, metavar="K", help="readings of each piece (json)")
     add("--word-times", action="store_true", help="times of words (json, tsv, srt, vtt)")
     add("--confidence", action="store_true", help="how sure the words are (json, tsv)")
     add("--stream", action="store_true", help="print what is heard while standard input is still recorded")
     add("--channel", type=_channel, default="mix", metavar="C", help="mix (default), split, or a number from 0")
-    add("--raw-rate", type=_positive, metavar="HZ", help="what has no header is 16-bit mono at this rate")
+    add("--raw-rate", type=positive, metavar="HZ", help="what has no header is 16-bit mono at this rate")
     add("--speaker-map", type=Path, metavar="FILE", help="lines `file speaker`, for models that adapt")
     add("--skip-existing", action="store_true", help="with -o: leave out what is there already")
     add("--fail-fast", action="store_true", help="stop at the first file that fails")
@@ -80,14 +82,8 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word for word in text.split(",") if word)
 
 
-def _positive(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 10**9):
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
-    return int(text)
-
-
 def _batch_size(text: str) -> int | None:
-    return None if text == "auto" else _positive(text)
+    return None if text == "auto" else positive(text)
 
 
 def _channel(text: str) -> str:

@@ -11,10 +11,12 @@ _SUFFIXES = {"zip": ".zip", "onnx": ".onnx", "torchscript": ".pt", "speechbrain"
 _EPILOG = """
 examples:
   asr-ligru export exp/an4_ctc/ligru-fbank40-char-seed1
-  asr-ligru export exp/an4_ctc/ligru-fbank40-char-seed1 --to onnx --check mine.wav -o an4.onnx
+  asr-ligru export exp/an4_ctc/ligru-fbank40-char-seed1 --to onnx \\
+      --check mine.wav -o an4.onnx
 
-zip: the model folder in one file, for every verb that takes a MODEL. onnx and torchscript: the
-network from features to log probabilities, for any length and batch, with a .json beside it.
+zip: the model folder in one file, for every verb that takes a MODEL.
+onnx and torchscript: the network from features to log probabilities, for any
+length and batch, with a .json beside it.
 speechbrain: a folder for EncoderASR.from_hparams. docs/export.md says more.
 """
 

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asr_ligru.cli.numbers import positive
 from asr_ligru.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ examples:
   asr-ligru fmllr align exp/an4_fmllr data/an4/dev.jsonl exp/an4_times
   asr-ligru fmllr apply exp/an4_fmllr data/an4/test.jsonl exp/an4_test_feats
 
-train goes on where it was stopped; its settings: HmmConfig in asr_ligru/config.py.
+train goes on where it was stopped; its settings: HmmConfig in
+asr_ligru/config.py.
 """
 
 
@@ -57,7 +59,7 @@ def add_to(verbs: Any) -> None:
         work.add_argument("out", type=Path, metavar="OUT", help="folder to write into")
     for work in (train, align, apply):
         work.add_argument(
-            "--threads", type=int, default=1, metavar="N", help="more pay on idle cores only (%(default)s)"
+            "--threads", type=positive, default=1, metavar="N", help="more pay on idle cores only (%(default)s)"
         )
         work.add_argument("--resample", action="store_true", help="convert audio of another sample rate")
         work.add_argument("-q", "--quiet", action="store_true", help="no progress bar")

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asr_ligru.cli.numbers import positive
+
 if TYPE_CHECKING:
     from asr_ligru.lm.model import NeuralLm
     from asr_ligru.text.tokenizer import Tokenizer
@@ -39,7 +41,7 @@ def add_training_options(train: argparse.ArgumentParser) -> None:
     for name, kind, text in _NUMBERS:
         group.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="X" if kind is float else "N", help=text)
     group.add_argument("--device", metavar="D", help="cpu, cuda or cuda:N (default: cpu)")
-    group.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: 1)")
+    group.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: 1)")
     group.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
 
 

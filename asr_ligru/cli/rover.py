@@ -16,8 +16,8 @@ examples:
   asr-ligru decode MODEL data/an4/dev.jsonl --format json --confidence \\
       > a_dev.jsonl
   asr-ligru rover a_dev.jsonl b_dev.jsonl --tune data/an4/dev.jsonl -o vote.json
-  asr-ligru rover a_test.jsonl b_test.jsonl --config vote.json -o all.jsonl
-  asr-ligru score data/an4/test.jsonl all.jsonl
+  asr-ligru rover a_test.jsonl b_test.jsonl --config vote.json -o both.jsonl
+  asr-ligru score data/an4/test.jsonl both.jsonl
 
 Words are aligned file by file to the first one's, so the best system comes
 first. More than two systems have more to vote about.
@@ -80,6 +80,8 @@ def _vote(options: argparse.Namespace) -> Vote:
     }
     if sum(map(bool, (given, options.config, options.tune))) > 1:
         raise ConfigError("--tune, --config and the options of a vote exclude each other", fix="keep one of them")
+    if options.profile != "none" and not options.tune:
+        raise ConfigError("--profile is for the references of --tune", fix="leave it out, or normalise in `score`")
     if options.tune and options.output == "-":
         raise ConfigError("--tune writes a file", fix="name it: -o vote.json")
     return read_vote(options.config) if options.config else build(Vote, given)

@@ -18,7 +18,8 @@ examples:
   asr-ligru serve MODEL --port 8080 --max-mb 500 --max-seconds 7200
   curl --data-binary @my.wav http://127.0.0.1:8000/api/transcribe
 
-Only this computer can open the page unless --host says otherwise. Ctrl-C ends it.
+Only this computer can open the page unless --host says otherwise. Ctrl-C ends
+it.
 Needs the extra web: pip install "asr-ligru[web]"
 """
 

@@ -22,8 +22,8 @@ examples:
   asr-ligru train recipe=an4_ctc debug=smoke
   torchrun --nproc_per_node 2 -m asr_ligru train recipe=an4_ctc_ligru
 
-The same command again goes on where it stopped. `asr-ligru ls` lists the groups and
-their choices; every key with its range is in asr_ligru/config.py.
+The same command again goes on where it stopped. `asr-ligru ls` lists the groups
+and their choices; every key with its range is in asr_ligru/config.py.
 """
 
 

@@ -7,6 +7,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asr_ligru.cli.numbers import numbers, positive
+
 if TYPE_CHECKING:
     from asr_ligru.decode.grids import Grid
     from asr_ligru.decode.rescore import RescoreGrid
@@ -49,27 +51,20 @@ def add_to(verbs: Any) -> None:
     add("--split", default="dev", metavar="NAME", help="manifest of the corpus, never the test set (%(default)s)")
     add("--corpus", type=Path, metavar="DIR", help="the prepared corpus (default: that of the training)")
     add("-o", "--output", type=Path, metavar="DIR", help="where results go (default: MODEL/tune)")
-    add("--lm-weights", type=_numbers, metavar="X,...", help="beam: weights of the language model")
-    add("--word-bonuses", type=_numbers, metavar="X,...", help="beam: what each word adds")
-    add("--unknown-penalties", type=_numbers, metavar="X,...", help="beam: what each unknown word costs")
+    add("--lm-weights", type=numbers, metavar="X,...", help="beam: weights of the language model")
+    add("--word-bonuses", type=numbers, metavar="X,...", help="beam: what each word adds")
+    add("--unknown-penalties", type=numbers, metavar="X,...", help="beam: what each unknown word costs")
     add("--beam-size", type=int, metavar="N", help="beam: readings kept at each frame (32)")
-    add("--acoustic-scales", type=_numbers, metavar="X,...", help="wfst: weights of the frames' scores")
-    add("--word-scores", type=_numbers, metavar="X,...", help="wfst: what each word adds")
-    add("--blank-penalties", type=_numbers, metavar="X,...", help="wfst: what CTC's blank costs in each frame (0)")
+    add("--acoustic-scales", type=numbers, metavar="X,...", help="wfst: weights of the frames' scores")
+    add("--word-scores", type=numbers, metavar="X,...", help="wfst: what each word adds")
+    add("--blank-penalties", type=numbers, metavar="X,...", help="wfst: what CTC's blank costs in each frame (0)")
     add("--lexicon", type=Path, metavar="FILE", help="wfst: words and their spelling")
     add("--rescore", type=Path, nargs="+", metavar="LM", help="neural language models that score readings again")
-    add("--rescore-weights", type=_numbers, metavar="X,...", help="what they count for")
-    add("--rescore-bonuses", type=_numbers, metavar="X,...", help="what each word adds then")
-    add("--threads", type=int, default=1, metavar="N", help="CPU threads (%(default)s)")
+    add("--rescore-weights", type=numbers, metavar="X,...", help="what they count for")
+    add("--rescore-bonuses", type=numbers, metavar="X,...", help="what each word adds then")
+    add("--threads", type=positive, default=1, metavar="N", help="CPU threads (%(default)s)")
     add("-q", "--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected numbers with commas between, got {text[:40]!r}") from None
 
 
 def run(options: argparse.Namespace) -> int:

@@ -116,7 +116,10 @@ def read_settings(path: Path) -> SettingsFile:
         DataError: not such a file, or a file that it names is gone or another one now.
         ConfigError: a setting unknown or out of range.
     """
-    body = read_json(path)
+    try:
+        body = read_json(path)
+    except DataError as error:
+        raise _bad(path, error.what) from error
     if not isinstance(body, dict) or body.get("decoder") not in KINDS or body.get("format") != FORMAT:
         raise _bad(path, f"not settings of a search of format {FORMAT}")
     settings, tuned = body.get("settings"), body.get("tuned", {})

@@ -171,9 +171,12 @@ def read_vote(path: Path) -> Vote:
         DataError: not such a file.
         ConfigError: a setting unknown or out of range.
     """
-    body = read_json(path)
+    fix = "write it again: asr-ligru rover HYP ... --tune REF -o FILE"
+    try:
+        body = read_json(path)
+    except DataError as error:
+        raise DataError(error.what, where=error.where, fix=fix) from error
     settings = body.get("settings") if isinstance(body, dict) and body.get("decoder") == "rover" else None
     if not isinstance(settings, dict) or body.get("format") != FORMAT:
-        fix = "write it again: asr-ligru rover HYP ... --tune REF -o FILE"
         raise DataError(f"not a vote of format {FORMAT}", where=printable(str(path)), fix=fix)
     return build(Vote, settings)

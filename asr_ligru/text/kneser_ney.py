@@ -49,7 +49,7 @@ def estimate(sentences: Iterable[Sequence[str]], order: int, units: str = "word"
         DataError: no words, or a reserved one among them (<s>, </s>, <unk>).
     """
     if not 1 <= order <= MAX_ORDER:
-        raise ConfigError(f"an n-gram order from 1 to {MAX_ORDER} is possible, got {order}")
+        raise ConfigError(f"an n-gram order from 1 to {MAX_ORDER} is possible, got {order}", fix="--order 3")
     counts = _adjusted_counts(sentences, order)
     found = [_discounts(Counter(count.values())) for count in counts]
     discounts = tuple(d or FALLBACK for d in found)

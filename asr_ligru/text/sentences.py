@@ -45,7 +45,8 @@ def _plain(path: Path) -> Iterator[str]:
                     raise DataError(f"line {number}: {problem}", where=printable(str(path)), fix="correct this line")
                 yield text
     except OSError as error:
-        raise DataError(f"cannot read text: {error.strerror}", where=printable(str(path))) from error
+        fix = "name manifests (.jsonl) or plain text files"
+        raise DataError(f"cannot read text: {error.strerror}", where=printable(str(path)), fix=fix) from error
 
 
 def _line(raw: bytes, first: bool) -> tuple[str, str]:

@@ -50,6 +50,7 @@ def code_of(arguments: list[str]) -> int:
         (["x.wav", "--format", "txt,srt"], ["standard output", "-o DIR"]),
         (["x.wav", "--decodr", "beam"], ["--decodr", "did you mean --decoder?"]),
         (["x.wav", "--decoder", "beem"], ["unknown decoder 'beem'", "beam"]),
+        (["x.wav", "--acoustic-scale", "x"], ["--acoustic-scale: expected a number, got 'x'"]),
         (["x.wav", "--threads", "0"], ["--threads", "from 1 on"]),
         (["x.wav", "--channel", "left"], ["--channel", "mix, split"]),
         (["x.wav", "--device", "cuda:99"], ["cuda:99", "--device auto"]),

@@ -43,6 +43,7 @@ def test_rover_tunes_on_dev_and_votes_so(files: list[str], tmp_path: Path, capsy
         (["--alpha", "2"], "alpha: expected a value from 0.0 to 1.0"),
         (["--alpha", "0.5", "--config", "x"], "exclude each other"),
         (["--tune", "dev.trn"], "--tune writes a file"),
+        (["--profile", "upper"], "--profile is for the references of --tune"),
     ],
 )
 def test_rover_wrong_use_is_said_in_words(

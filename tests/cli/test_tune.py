@@ -33,7 +33,17 @@ def test_tune_wrong_use_is_said_in_words(
     assert message in capsys.readouterr().err
 
 
-def test_tune_weights_that_are_no_numbers_are_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--lm-weights", "a,b"], "--lm-weights: expected numbers with commas between, got 'a,b'"),
+        (["--beam-size", "x"], "--beam-size: expected a whole number, got 'x'"),
+        (["--threads", "0"], "--threads: expected a whole number from 1 on, got '0'"),
+    ],
+)
+def test_tune_what_is_no_number_is_a_usage_error(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit, match="2"):
-        main(["tune", "MODEL", "--lm", "x.arpa", "--lm-weights", "a,b"])
-    assert "expected numbers with commas between, got 'a,b'" in capsys.readouterr().err
+        main(["tune", "MODEL", "--lm", "x.arpa", *arguments])
+    assert message in capsys.readouterr().err
