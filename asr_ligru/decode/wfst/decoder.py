@@ -106,10 +106,14 @@ class WfstDecoder:
             _log.warning(what, self.partial - before, len(found))
         return found
 
+    def weighed(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what the graph's labels score in each frame (T, N), from the scores of a frame (T, num_scores)."""
+        sums = self._options.acoustic_scale * scores[:, self._graph.columns] + self._bonus
+        return sums.astype(np.float32, copy=False)
+
     def _decode(self, scores: NDArray[np.float32], n_best: int) -> Result:
-        weighed = self._options.acoustic_scale * scores[:, self._graph.columns] + self._bonus
         search = self._search
-        if not len(scores) or not search.decode(kaldi_decoder().DecodableCtc(weighed.astype(np.float32))):
+        if not len(scores) or not search.decode(kaldi_decoder().DecodableCtc(self.weighed(scores))):
             self.partial += 1
             return Result("", 0.0, (), (Candidate("", 0.0),), complete=False)
         complete = search.final_relative_cost() < math.inf
