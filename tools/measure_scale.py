@@ -212,20 +212,18 @@ def fit(hours: Sequence[float], costs: Sequence[float]) -> tuple[float, float, f
 
 
 def table(figures: Sequence[Measured]) -> str:
-    """Return what an hour of speech costs as a Markdown table."""
+    """Return what the stages cost as a Markdown table."""
     rows = [
-        "| stage | hours | s of the processor an hour | and once | exponent | MB of memory an hour | MB of disk |",
+        "| stage | hours | seconds an hour | once | exponent | MB of memory | MB of disk an hour |",
         "|---" * 7 + "|",
     ]
     for name, points in by_stage(figures).items():
         hours = [p["hours"] for p in points]
         fixed, slope, exponent = fit(hours, [p["cpu_s"] for p in points])
-        memory = fit(hours, [p["peak_mb"] for p in points])[1]
+        length = f"{hours[0]:.2g} to {hours[-1]:.2g} ({len(hours)})"
+        memory = f"{points[0]['peak_mb']:.0f} to {points[-1]['peak_mb']:.0f}"
         disk = points[-1]["disk_mb"] / hours[-1]
-        measured_at = ", ".join(f"{h:.0f}" for h in hours)
-        rows.append(
-            f"| {name} | {measured_at} | {slope:.3g} | {fixed:.1f} | {exponent:.2f} | {memory:.3g} | {disk:.3g} |"
-        )
+        rows.append(f"| {name} | {length} | {slope:.3g} | {fixed:.1f} | {exponent:.2f} | {memory} | {disk:.3g} |")
     return "\n".join(rows)
 
 
@@ -241,6 +239,7 @@ def by_stage(figures: Sequence[Measured]) -> dict[str, list[Measured]]:
 def plot(figures: Sequence[Measured], path: Path) -> None:
     """Draw seconds and memory over hours of speech, with the fitted lines."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullLocator
 
     figure = Figure(figsize=(9, 4.2), dpi=80, layout="constrained")
     panels = figure.subplots(1, 2)
@@ -252,8 +251,11 @@ def plot(figures: Sequence[Measured], path: Path) -> None:
             axes.plot(hours, costs, "osv^D<>pX*"[number], color=color, label=name, markersize=4)
             axes.plot(hours, [fixed + slope * h for h in hours], color=color, linewidth=0.8)
         axes.set(xlabel="hours of speech", ylabel=label, xscale="log", yscale="log")
-        axes.set_xticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"], minor=False)
-        axes.minorticks_off()
+        axes.set_xticks([0.25, 0.5, 1, 2, 4, 8, 16], ["¼", "½", "1", "2", "4", "8", "16"])
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.grid(linewidth=0.3)
     panels[1].legend(fontsize=8, bbox_to_anchor=(1.02, 1), loc="upper left")
     figure.savefig(path)

@@ -1,10 +1,10 @@
 """Train for many steps with every augmentation on, and see that memory stays flat and no process is left behind.
 
 ``python tools/soak.py OUT --steps 2000 --noise FOLDER -- recipe=an4_ctc train.num_workers=2`` takes any recipe. OUT
-gets ``memory.jsonl``, a line each second with the memory of the run and its workers (Linux' Pss without files: pages
-that they share are counted once, libraries not at all), ``memory.png`` (extra ``viz``) and the run. Memory is flat when
-the median of the last quarter of the run is at most 5 % above that of the second one; the first holds the start. The
-exit code is 1 when it grew, or a process was left.
+gets ``memory.jsonl``, a line each five seconds with the memory of the run and its workers (Linux' Pss without files:
+pages that they share are counted once, libraries not at all), ``memory.png`` (extra ``viz``) and the run. Memory is
+flat when the median of the last quarter of the run is at most 5 % above that of the second one; the first holds the
+start. The exit code is 1 when it grew, or a process was left.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-EVERY_S = 1.0
+EVERY_S = 5.0
 ORPHANS_S = 10.0
 MOST_GROWTH = 1.05
 AUGMENT = (

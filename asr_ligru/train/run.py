@@ -23,7 +23,7 @@ from asr_ligru.models.build import build_model
 from asr_ligru.models.folder import write_model_folder
 from asr_ligru.models.network import check_heads
 from asr_ligru.nn.frontend import StackFrames
-from asr_ligru.ops.fused_cpu.memory import keep_freed_memory
+from asr_ligru.ops.fused_cpu.memory import keep_few_kernels, keep_freed_memory
 from asr_ligru.safety import atomic_write, json_text, printable, read_json
 from asr_ligru.train import checkpoint, distributed, workers
 from asr_ligru.train.brain import AsrBrain
@@ -90,6 +90,7 @@ def train(config: Config, command: str = "") -> Path:
             return run.dir
         _set_threads(config)
         keep_freed_memory()
+        keep_few_kernels()
         torch.manual_seed(config.seed)
         corpus = _load(run)
         _fit(run, corpus, stop)

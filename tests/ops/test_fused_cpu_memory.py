@@ -35,6 +35,37 @@ def test_keep_freed_memory_next_tensor_costs_no_page_faults() -> None:
     assert kept < first / 10
 
 
+_KERNELS = """
+import os, re, sys
+from pathlib import Path
+import torch
+from asr_ligru.ops.fused_cpu.linear import linear
+from asr_ligru.ops.fused_cpu.memory import keep_few_kernels
+
+def held_mb():
+    return int(re.findall(r"RssAnon:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[0]) / 1e3
+
+torch.set_num_threads(1)
+if sys.argv[1] == "few":
+    keep_few_kernels()
+weights = torch.ones(64, 64)
+linear(torch.ones(16, 64), weights)
+before = held_mb()
+for rows in range(17, 217):
+    linear(torch.ones(rows, 64), weights)
+print(held_mb() - before)
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or sys.platform != "linux", reason="oneDNN multiplies on x86-64")
+def test_keep_few_kernels_products_of_many_shapes_leave_little_behind() -> None:
+    def grown(how: str) -> float:
+        done = subprocess.run([sys.executable, "-c", _KERNELS, how], check=True, capture_output=True, text=True)
+        return float(done.stdout)
+
+    assert grown("few") < grown("all") / 2
+
+
 _GIVEN_BACK = """
 from pathlib import Path
 import torch

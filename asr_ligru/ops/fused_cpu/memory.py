@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import os
 import platform
 
 import torch
@@ -40,6 +41,17 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+
+
+def keep_few_kernels() -> None:
+    """Let oneDNN keep what it compiled for the last 16 shapes instead of 1024, unless the environment says how many.
+
+    To be called before its first product. Packed batches hardly ever have as many frames as one before, so nothing is
+    used again beyond a training step, and small pieces that stay break up the memory freed around them (measured, with
+    batches of 1500 frames of 4x256: 600 MB instead of 395 after 36 steps, and rising, in the same time).
+    """
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(name, "16")
 
 
 def give_back_freed_memory() -> bool:
