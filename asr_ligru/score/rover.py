@@ -14,6 +14,7 @@ from asr_ligru.config import choice, ranged
 # Costs of aligning, in thousandths: another word, no place for a word or no word for a place; and at a place where
 # some system heard nothing: a word, and none.
 _OTHER, _GAP, _NEW, _NONE = 4000, 3000, 1000, 1
+_BOTH, _PASSED, _ADDED = range(3)  # steps: a word at a place, a place without word, a word without place
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,31 +85,32 @@ def _joined(places: list[Place], words: Sequence[Heard], number: int) -> list[Pl
     row, column = len(places), len(words)
     ways = _ways(places, words)
     while row or column:
-        before_row, before_column = ways[row][column]
-        if before_row == row:
+        way = ways[row][column]
+        if way == _ADDED:
             joined.append([words[column - 1], *[NOTHING] * number])
         else:
-            joined.append([*places[row - 1], NOTHING if before_column == column else words[column - 1]])
-        row, column = before_row, before_column
+            joined.append([*places[row - 1], NOTHING if way == _PASSED else words[column - 1]])
+        row, column = row - (way != _ADDED), column - (way != _PASSED)
     return joined[::-1]
 
 
-def _ways(places: Sequence[Place], words: Sequence[Heard]) -> list[list[tuple[int, int]]]:
-    """Return, for so many places and so many words, from where the cheapest alignment comes."""
-    ways = [[(0, max(0, column - 1)) for column in range(len(words) + 1)]]
+def _ways(places: Sequence[Place], words: Sequence[Heard]) -> list[bytearray]:
+    """Return, for so many places and so many words, the last step of the cheapest alignment."""
+    ways = [bytearray([_ADDED]) * (len(words) + 1)]
     costs = [column * _GAP for column in range(len(words) + 1)]
-    for row, place in enumerate(places, start=1):
+    for place in places:
         known = {heard.word for heard in place}
         passing = _NONE if "" in known else _GAP
         other = _NEW if "" in known else _OTHER
-        now, back = [costs[0] + passing], [(row - 1, 0)]
+        now, back = [costs[0] + passing], bytearray([_PASSED])
         for column, heard in enumerate(words, start=1):
             same = costs[column - 1] + (0 if heard.word in known else other)
             passed, added = costs[column] + passing, now[-1] + _GAP
             if same <= passed and same <= added:
-                back.append((row - 1, column - 1))
+                back.append(_BOTH)
             else:
-                back.append((row - 1, column) if passed < added else (row, column - 1))
+                back.append(_PASSED if passed < added else _ADDED)
             now.append(min(same, passed, added))
-        costs, ways = now, [*ways, back]
+        costs = now
+        ways.append(back)
     return ways

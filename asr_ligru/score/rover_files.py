@@ -18,6 +18,7 @@ from asr_ligru.score.texts import read_texts
 from asr_ligru.score.timed import read_ctm
 
 FORMAT = 1
+_MAX_PAIRS = 200_000_000  # of words to align: two readings of an hour and a half
 
 
 @dataclass(frozen=True)
@@ -118,16 +119,27 @@ def align_systems(systems: Sequence[System]) -> Networks:
 
     Raises:
         ConfigError: fewer than two.
+        DataError: an utterance is too long, as a recording of hours is.
     """
     if len(systems) < 2:
         raise ConfigError("one system has nothing to vote with", fix="name the hypotheses of two systems or more")
     ids = list(dict.fromkeys(utt_id for system in systems for utt_id in system.words))
+    for utt_id in ids:
+        _refuse_long(utt_id, [len(system.words.get(utt_id, ())) for system in systems])
     places = {
         utt_id: word_network([system.words[utt_id] for system in systems if utt_id in system.words]) for utt_id in ids
     }
     missing = [[utt_id for utt_id in ids if utt_id not in system.words] for system in systems]
     failed = {utt_id: why for system in systems for utt_id, why in system.failed.items() if utt_id not in places}
     return Networks(places, missing, failed)
+
+
+def _refuse_long(utt_id: str, counts: Sequence[int]) -> None:
+    """Alignment takes a byte and a third of a microsecond for each pair of words."""
+    fewer, most = sorted(counts)[-2:]
+    if fewer * most > _MAX_PAIRS:
+        what = f"{printable(utt_id[:100])}: {fewer} and {most} words are too many to align"
+        raise DataError(what, fix="cut the recording into utterances, and give their words as .trn, .jsonl or text")
 
 
 def text_of(places: Sequence[Place], vote: Vote) -> str:

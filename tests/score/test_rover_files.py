@@ -9,7 +9,7 @@ import pytest
 
 from asr_ligru.errors import ConfigError, DataError
 from asr_ligru.score.rover import Heard, Vote
-from asr_ligru.score.rover_files import align_systems, read_system, read_vote, render, write_vote
+from asr_ligru.score.rover_files import System, align_systems, read_system, read_vote, render, write_vote
 from asr_ligru.score.rover_tune import development_texts, tune_vote, votes
 
 
@@ -92,3 +92,9 @@ def test_development_texts_that_are_the_test_set_are_refused(tmp_path: Path) -> 
     for name in ("test", "mixed"):
         with pytest.raises(ConfigError, match="not chosen on the test set"):
             development_texts(tmp_path / f"{name}.trn")
+
+
+def test_align_systems_recording_of_many_hours_is_refused_by_name() -> None:
+    systems = [System({"u": [Heard("GO")] * count, "v": [Heard("NO")]}) for count in (15_000, 3, 15_000)]
+    with pytest.raises(DataError, match="u: 15000 and 15000 words are too many to align"):
+        align_systems(systems)
