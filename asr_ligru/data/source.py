@@ -17,6 +17,7 @@ from asr_ligru.errors import DataError
 from asr_ligru.features.augment import change_speed
 from asr_ligru.features.cache import FeatureCache, cache_key
 from asr_ligru.features.frontend import Frontend
+from asr_ligru.safety.memory import memory_errors
 from asr_ligru.typing import BadUtterance, Utterance
 
 
@@ -50,10 +51,12 @@ class FeatureSource:
 
     def raw(self, utterance: Utterance, speed: float = 1.0, changes: Changes = NO_CHANGES) -> Tensor:
         """Return (T, F') features before normalisation, from the cache when it can have them."""
-        if changes:
-            wav = changes(change_speed(self._wav(utterance), speed), self.config.sample_rate_hz)
-            return self._joined([part.extract(wav) for part in self.frontend.parts])
-        return self._joined([self._raw(part, utterance, speed) for part in self.frontend.parts])
+        fix = "lower corpus.max_seconds, or cut the utterance into pieces"
+        with memory_errors(f"reading {utterance.duration_s:.0f} s of audio", utterance.utt_id, fix):
+            if changes:
+                wav = changes(change_speed(self._wav(utterance), speed), self.config.sample_rate_hz)
+                return self._joined([part.extract(wav) for part in self.frontend.parts])
+            return self._joined([self._raw(part, utterance, speed) for part in self.frontend.parts])
 
     @staticmethod
     def _joined(parts: list[Tensor]) -> Tensor:

@@ -9,10 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from asr_ligru import cli
+from asr_ligru.config import CorpusConfig, FeaturesConfig
+from asr_ligru.data import audio
+from asr_ligru.data.manifest import read_manifest
+from asr_ligru.data.source import FeatureSource
 from asr_ligru.errors import EnvironmentError_
 from asr_ligru.train.brain import AsrBrain
 from asr_ligru.train.memory import explained
@@ -71,6 +76,17 @@ def test_memory_that_ends_names_the_batch() -> None:
     assert "train.batch_frames" in caught.value.fix
     with pytest.raises(RuntimeError, match="shape"), explained(batch_of(1)):
         torch.zeros(2, 3) @ torch.zeros(2, 3)
+
+
+def test_memory_that_ends_while_an_utterance_is_read_names_it(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_: Any, **__: Any) -> Any:
+        return np.zeros(1 << 55, np.float32)
+
+    monkeypatch.setattr(audio, "read", read)
+    (first, *_), source = read_manifest(corpus / "train.jsonl"), FeatureSource(FeaturesConfig(), CorpusConfig())
+    with pytest.raises(EnvironmentError_, match="out of memory reading 1 s of audio: Unable to allocate") as caught:
+        source.feats(first)
+    assert caught.value.where == "train-0"
 
 
 def train(corpus: Path, exp_dir: Path, *more: str) -> int:
