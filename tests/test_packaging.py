@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +40,21 @@ class Installed:
         return subprocess.run(
             command, cwd=self.elsewhere, env=environment, capture_output=True, encoding="utf-8", check=False
         )
+
+
+# the first version without each hole that is known
+MENDED = {"torch": (2, 6), "tqdm": (4, 66, 3), "sentencepiece": (0, 2, 1), "starlette": (0, 49, 1), "onnx": (1, 21),
+          "setuptools": (78, 1, 1)}  # fmt: skip
+
+
+def test_floors_let_no_version_with_a_known_hole_in() -> None:
+    tomllib = pytest.importorskip("tomllib", reason="tomllib came with Python 3.11")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = project["project"]["optional-dependencies"].values()
+    every = [*project["build-system"]["requires"], *project["project"]["dependencies"], *itertools.chain(*extras)]
+    floors = dict(re.findall(r"^([\w-]+)>=([\d.]+)", item)[0] for item in every if ">=" in item)
+    for name, mended in MENDED.items():
+        assert tuple(map(int, floors[name].split("."))) >= mended, name
 
 
 def shipped_sources() -> Iterator[PurePosixPath]:
