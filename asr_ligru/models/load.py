@@ -67,6 +67,10 @@ class LoadedModel:
         """Return whether it is a hybrid model with a CTC head: states for an HMM, and tokens."""
         return isinstance(self.network, HybridModel) and self.network.ctc_head is not None
 
+    def can_write(self, word: str) -> bool:
+        """Return whether the model has the tokens that the word is written with; a hybrid one, the word itself."""
+        return not self.tokenizer.unknown_in(word) if self.hmm is None else word in self.hmm.vocabulary.lexicon
+
     def by_tokens(self: L) -> L:
         """Return the model as one that gives tokens: a hybrid model's CTC head, with the same parameters.
 

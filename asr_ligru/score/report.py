@@ -113,7 +113,7 @@ def build_report(folders: Sequence[Path], baseline: str = "", published: Sequenc
 def _section(runs: Sequence[Run], baseline: str) -> Section:
     rows = sorted((Row(tuple(group)) for group in _grouped(runs, _system)), key=lambda row: row.wer)
     rows = _with_differences(rows)
-    notes = [*_seed_notes(rows), *_left_out_notes(rows)]
+    notes = [*_seed_notes(rows), *_left_out_notes(rows), *_floor_notes(rows)]
     if baseline:
         rows, uncompared = compare(rows, baseline)
         notes += uncompared
@@ -178,4 +178,15 @@ def _left_out_notes(rows: Sequence[Row]) -> list[str]:
             (run.facts.skipped_batches, "batches skipped in training"),
         )
         if count
+    ]
+
+
+def _floor_notes(rows: Sequence[Row]) -> list[str]:
+    """Return how low the rate can be where a model lacks letters or words of the references."""
+    return [
+        f"{row.facts.cell}, seed {run.facts.seed}: {count} of {run.words.ref} reference words hold what the model "
+        f"cannot write: WER at least {100 * count / run.words.ref:.2f} %"
+        for row in rows
+        for run in row.runs
+        if (count := run.facts.unwritable_words) and run.words.ref
     ]

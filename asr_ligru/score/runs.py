@@ -52,6 +52,7 @@ class Facts:
     word_right: float | None = None
     left_out: int | None = None  # utterances
     skipped_batches: int | None = None
+    unwritable_words: int | None = None  # references that the model's tokens or lexicon cannot give
     commit: str = ""
     command: str = ""
     hardware: str = ""

@@ -37,9 +37,10 @@ def score_and_record(
         bad: utterances left out of training.
     """
     model = load_model(run_dir)
-    timing = Timing()
+    timing, unwritable = Timing(), 0
     if config.decode.split != "none":
         utterances = load_split(config.corpus, getattr(config.corpus, config.decode.split))
+        unwritable = sum(not model.can_write(word) for u in utterances for word in u.text.split())
         hyps, timing = decode_together(model, utterances, config)
         if ranks.is_first():
             write_scores(run_dir, utterances, hyps, config.corpus.scoring)
@@ -62,6 +63,7 @@ def score_and_record(
         **dev,
         **dict(zip(("left_out", "without_ctc"), map(len, by_extent(bad)), strict=True)),
         "skipped_batches": state.skipped,
+        "unwritable_words": unwritable,
         "commit": source_commit(),
         "command": command,
         "hardware": hardware(config.train.device),

@@ -67,6 +67,12 @@ def test_build_report_synthetic_and_left_out_are_said(make_run: Callable[..., Pa
     assert "2 batches skipped" in text
 
 
+def test_build_report_words_that_cannot_be_right_are_said(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    words = json.loads((make_run(unwritable_words=3) / "wer.json").read_text(encoding="utf-8"))["words"]["ref"]
+    line = f"3 of {words} reference words hold what the model cannot write: WER at least {300 / words:.2f} %"
+    assert line in " ".join(report_folders([tmp_path]).split())
+
+
 def test_build_report_same_seed_twice_is_said(make_run: Callable[..., Path], tmp_path: Path) -> None:
     make_run(name="a")
     make_run(name="b")

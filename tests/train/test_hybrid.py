@@ -130,7 +130,10 @@ def test_word_without_phones_is_counted_and_its_utterances_kept_for_scoring_only
         run = train(config(tmp_path, "exp", "train.epochs=1", "decode.split=dev"))
     texts = [record["text"] for record in lines(tmp_path / "corpus" / "train.jsonl")]
     left_out = sum("gh" in text.split() for text in texts)
-    assert json.loads((run / "run.json").read_text(encoding="utf-8"))["left_out"] == left_out > 0
+    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    assert record["left_out"] == left_out > 0
+    scored = [word for line in lines(tmp_path / "corpus" / "dev.jsonl") for word in line["text"].split()]
+    assert record["unwritable_words"] == scored.count("gh") > 0
     bad = lines(run / "bad_utterances.jsonl")
     assert {(b["stage"], b["reason"]) for b in bad} == {("align", "no pronunciation for 'gh'")}
     assert "without pronunciation" in caplog.text

@@ -186,6 +186,15 @@ def test_train_again_when_finished_changes_nothing_and_scores_another_split(corp
     assert json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["split"] == "dev"
 
 
+def test_train_counts_scored_words_that_the_model_cannot_write(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus")
+    lines = [json.loads(x) for x in (corpus / "test.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines[0]["text"], lines[1]["text"] = "äb ab ä", "ñab"
+    (corpus / "test.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines), encoding="utf-8")
+    run_dir = train(config(corpus, tmp_path / "run"))
+    assert json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["unwritable_words"] == 3
+
+
 @pytest.fixture(scope="module")
 def begun(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a run that was stopped in the middle of its first epoch."""
