@@ -228,7 +228,7 @@ def test_train_continued_with_another_key_refuses_only_architecture_and_says_the
 ) -> None:
     exp, name = tmp_path / "exp", key.partition("=")[0]
     shutil.copytree(begun, exp)
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "asr_ligru")
     if refused:
         with pytest.raises(ConfigError, match=f"another architecture: {name}[.:]"):
             train(config(corpus, exp, key, "train.epochs=2"))
