@@ -34,7 +34,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def started(corpus: Path, run_dir: Path) -> Iterator[subprocess.Popen[str]]:
     """Start a run that saves after every update; at the end no process of it is there."""
     more = (f"corpus.dir={corpus}", f"exp_dir={run_dir}", "train.save_every_s=1e-6", f"train.ddp_timeout_s={WAIT_S}")
-    command = [*TORCHRUN, *SETTINGS, *more]
+    command = [*TORCHRUN, *SETTINGS, *more, "train.epochs=20"]  # enough for five disturbances, however fast it is
     with (
         (run_dir / "messages").open("w", encoding="utf-8") as file,
         subprocess.Popen(command, stdout=file, stderr=file, text=True) as process,
