@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -46,9 +46,10 @@ class FmllrStats:
         return cls(torch.cat([beta[..., None], K.flatten(-2), G.flatten(-2)], -1).double(), K.shape[-2])
 
     @classmethod
-    def stack(cls, speakers: Sequence[FmllrStats]) -> FmllrStats:
+    def stack(cls, speakers: Iterable[FmllrStats]) -> FmllrStats:
         """Make one batch of several speakers' statistics of the same dimension."""
-        return cls(torch.stack([stats.table for stats in speakers]), speakers[0].dim)
+        parts = list(speakers)
+        return cls(torch.stack([stats.table for stats in parts]), parts[0].dim)
 
     @classmethod
     def of_moments(cls, moments: Tensor, means: Tensor, inv_vars: Tensor) -> FmllrStats:

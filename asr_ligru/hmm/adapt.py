@@ -10,10 +10,11 @@ from torch import Tensor
 from asr_ligru.features.fmllr import Estimate, compose
 from asr_ligru.features.fmllr_adapt import Limits, adapt
 from asr_ligru.features.fmllr_basis import FmllrBasis
+from asr_ligru.features.fmllr_stats import FmllrStats
 from asr_ligru.hmm.alignment import Alignment
 from asr_ligru.hmm.gmm_set import GmmSet
 from asr_ligru.hmm.model import AcousticModel
-from asr_ligru.hmm.speakers import Speakers, accumulate_speakers
+from asr_ligru.hmm.speakers import Speakers, each_speaker
 
 SILENCE_WEIGHT = 0.01  # Kaldi's, of frames in silence where the words are not known
 
@@ -61,19 +62,21 @@ def adapt_speakers(
     Source: Kaldi, egs/wsj/s5/steps/decode_fmllr.sh.
     """
     unadapted_model = AcousticModel(model.tree, model.transitions, partner)
-    stats = accumulate_speakers(
-        model.gmms,
-        model.tree,
-        feats,
-        label(unadapted_model, feats),
-        speakers,
-        silence_weight=SILENCE_WEIGHT,
-        posteriors_from=partner,
+    stats = FmllrStats.stack(
+        each_speaker(
+            model.gmms,
+            model.tree,
+            feats,
+            label(unadapted_model, feats),
+            speakers,
+            silence_weight=SILENCE_WEIGHT,
+            posteriors_from=partner,
+        )
     )
     first = adapt(stats, basis, limits)
     adapted = speakers.transform(first.transforms, feats)
-    stats = accumulate_speakers(
-        model.gmms, model.tree, adapted, label(model, adapted), speakers, silence_weight=SILENCE_WEIGHT
+    stats = FmllrStats.stack(
+        each_speaker(model.gmms, model.tree, adapted, label(model, adapted), speakers, silence_weight=SILENCE_WEIGHT)
     )
     second = adapt(stats, basis, limits)
     transforms = compose(second.transforms, first.transforms)

@@ -73,7 +73,7 @@ def each_speaker(
     silence_weight: float,
     posteriors_from: GmmSet | None = None,
 ) -> Iterator[FmllrStats]:
-    """Yield the statistics of one speaker after another; at 40 features they are 0.3 MB each.
+    """Yield the statistics of one speaker after another, in their order; at 40 features they are 0.3 MB each.
 
     Args:
         gmms: the mixtures to adapt to.
@@ -98,23 +98,6 @@ def each_speaker(
                 frames, post.post, gauss.means, gauss.inv_vars, gauss=post.gauss, frame_weights=weights
             )
         yield stats
-
-
-def accumulate_speakers(
-    gmms: GmmSet,
-    tree: ContextTree,
-    feats: Sequence[Tensor],
-    alignments: Sequence[Alignment | None],
-    speakers: Speakers,
-    *,
-    silence_weight: float,
-    posteriors_from: GmmSet | None = None,
-) -> FmllrStats:
-    """Return what ``each_speaker`` yields, as a batch of S."""
-    found = each_speaker(
-        gmms, tree, feats, alignments, speakers, silence_weight=silence_weight, posteriors_from=posteriors_from
-    )
-    return FmllrStats.stack(list(found))
 
 
 def speech_weights(alignments: Sequence[Alignment], silence_weight: float) -> Tensor:

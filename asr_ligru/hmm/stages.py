@@ -29,7 +29,7 @@ from asr_ligru.hmm.gmm_set import GmmSet
 from asr_ligru.hmm.gmm_update import UpdateOptions, update
 from asr_ligru.hmm.material import Material
 from asr_ligru.hmm.model import AcousticModel
-from asr_ligru.hmm.speakers import Speakers, accumulate_speakers, each_speaker, speech_weights
+from asr_ligru.hmm.speakers import Speakers, each_speaker, speech_weights
 from asr_ligru.hmm.train import Hook, Schedule, TrainingState, Watch, accumulate, flat_start, parts, tied_start, train
 from asr_ligru.hmm.tree_build import TreeOptions, build_tree
 
@@ -230,8 +230,8 @@ class _Adaptation:
     def begin(self, before: Trained) -> list[Tensor]:
         """Estimate from the model of the stage before, and return the adapted features."""
         model = before.model
-        stats = accumulate_speakers(
-            model.gmms, model.tree, self.unadapted, before.alignments, self.speakers, silence_weight=0.0
+        stats = FmllrStats.stack(
+            each_speaker(model.gmms, model.tree, self.unadapted, before.alignments, self.speakers, silence_weight=0.0)
         )
         self.transforms = adapt(stats, limits=self.limits).transforms
         return self.speakers.transform(self.transforms, self.unadapted)
@@ -239,8 +239,8 @@ class _Adaptation:
     def update(self, state: TrainingState) -> None:
         """Estimate anew on top of what there is, and move the features."""
         model = state.model
-        stats = accumulate_speakers(
-            model.gmms, model.tree, state.feats, state.alignments, self.speakers, silence_weight=0.0
+        stats = FmllrStats.stack(
+            each_speaker(model.gmms, model.tree, state.feats, state.alignments, self.speakers, silence_weight=0.0)
         )
         ranks.add_up(stats.table)
         self.transforms = compose(adapt(stats, limits=self.limits).transforms, self.transforms)

@@ -20,6 +20,7 @@ from asr_ligru.text.targets import check_targets
 from asr_ligru.typing import Utterance
 
 BLANK = "<blank>"
+BLANK_ID = 0
 UNK = "<unk>"
 _FORMAT = 1
 _MAX_JSON_BYTES = 16 << 20

@@ -11,7 +11,7 @@ from asr_ligru.hmm.align import Aligner
 from asr_ligru.hmm.alignment import Alignment
 from asr_ligru.hmm.graph import SIL
 from asr_ligru.hmm.model import AcousticModel
-from asr_ligru.hmm.speakers import Speakers, accumulate_speakers
+from asr_ligru.hmm.speakers import Speakers, each_speaker
 from tests.tolerance import assert_close
 
 
@@ -35,13 +35,15 @@ def test_speakers_stretches_part_the_utterances_of_each_speaker() -> None:
     assert stretches.utterances() == [[0, 1], [3, 4], [5], [2]]
 
 
-def test_accumulate_speakers_equals_all_gaussians_one_utterance_at_a_time(
+def test_each_speaker_equals_all_gaussians_one_utterance_at_a_time(
     kaldi_alignments: dict[str, Any], kaldi_model: AcousticModel
 ) -> None:
     feats, alignments = aligned(kaldi_alignments, kaldi_model)
     alignments[3] = None
     speakers = Speakers.of([str(n) for n in range(6)], list("ababab"))
-    got = accumulate_speakers(kaldi_model.gmms, kaldi_model.tree, feats, alignments, speakers, silence_weight=0.25)
+    got = FmllrStats.stack(
+        each_speaker(kaldi_model.gmms, kaldi_model.tree, feats, alignments, speakers, silence_weight=0.25)
+    )
     gmms = kaldi_model.gmms
     expected = [FmllrStats.zeros(gmms.gauss.dim) for _ in speakers.names]
     for speaker, frames, alignment in zip(speakers.of_utterance, feats, alignments, strict=True):

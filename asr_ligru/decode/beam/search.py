@@ -20,14 +20,13 @@ from asr_ligru.decode.greedy import BestPath, timed_words
 from asr_ligru.decode.result import MOST_RESCORED, Candidate, Rescorer, Result, TimedWord
 from asr_ligru.errors import ConfigError
 from asr_ligru.text.sentences import WORD_START
-from asr_ligru.text.units import UNK, Tokenizer
+from asr_ligru.text.units import BLANK_ID, UNK, Tokenizer
 
 torchaudio_import.ensure()
 from speechbrain.decoders.ctc import CTCBeamSearcher  # noqa: E402
 
 logging.getLogger("speechbrain.decoders.ctc").setLevel(logging.ERROR)  # it warns of small vocabularies and no spaces
 
-_BLANK_ID = 0
 _NO_MARK = "\0"  # begins no token
 
 
@@ -102,9 +101,9 @@ class _Searcher(CTCBeamSearcher):  # type: ignore[misc]
 
     def __init__(self, tokenizer: Tokenizer, settings: BeamSettings, scorer: WordScorer) -> None:
         tokens = [f"{WORD_START}{t}" for t in tokenizer.tokens] if tokenizer.kind == "word" else list(tokenizer.tokens)
-        tokens[_BLANK_ID] = ""
+        tokens[BLANK_ID] = ""
         super().__init__(
-            blank_index=_BLANK_ID,
+            blank_index=BLANK_ID,
             vocab_list=tokens,
             beam_size=settings.beam_size,
             beam_prune_logp=-settings.beam_threshold,
@@ -123,7 +122,7 @@ class _Searcher(CTCBeamSearcher):  # type: ignore[misc]
             log_probs = log_probs.copy()
             log_probs[:, self._unknown_id] = -np.inf
         kept = self._frames_that_matter(log_probs)
-        shift = float(log_probs[~kept, _BLANK_ID].sum(dtype=np.float64))
+        shift = float(log_probs[~kept, BLANK_ID].sum(dtype=np.float64))
         found = self.decode_log_probs(log_probs[kept], int(kept.sum()))
         scores: dict[str, float] = {}
         for reading in found:
@@ -133,7 +132,7 @@ class _Searcher(CTCBeamSearcher):  # type: ignore[misc]
     def _frames_that_matter(self, log_probs: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
         """Return which frames are not just one more where the search would try the blank only."""
         tried = log_probs > self.token_prune_min_logp
-        blank = ~tried[:, 1:].any(axis=1) & (log_probs.argmax(axis=1) == _BLANK_ID)
+        blank = ~tried[:, 1:].any(axis=1) & (log_probs.argmax(axis=1) == BLANK_ID)
         again: npt.NDArray[np.bool_] = blank & np.concatenate([[False], blank[:-1]])
         return ~again
 

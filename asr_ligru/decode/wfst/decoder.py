@@ -21,8 +21,8 @@ from asr_ligru.decode.wfst.graph import DecodingGraph
 from asr_ligru.decode.wfst.lattice import BestPath, Reading, best_path, labels_of, readings
 from asr_ligru.decode.wfst.libraries import kaldi_decoder
 from asr_ligru.errors import ConfigError
+from asr_ligru.text.units import BLANK_ID
 
-_BLANK_ID = 0
 _COMPARED = 100  # readings that confidences are taken from
 
 _log = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ def _taken_off(num_scores: int, options: SearchOptions, log_priors: Tensor | Non
     """Return what is taken from each score of a frame (num_scores,), before scaling."""
     if log_priors is None:
         taken = np.zeros(num_scores)
-        taken[_BLANK_ID] = options.blank_penalty
+        taken[BLANK_ID] = options.blank_penalty
         return taken
     if options.blank_penalty:
         raise ConfigError("the states of a hybrid model have no blank to take a penalty from", fix="blank_penalty 0")
