@@ -1,4 +1,7 @@
-"""The package runs nothing it reads: no pickle, no evaluation, no shell, no predictable temporary names."""
+"""The package runs nothing it reads: no pickle, no evaluation, no shell, no predictable temporary names.
+
+One module starts one program, lmplz (decision 0013): with a list of arguments, never through a shell.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ MODULES = {
     "runpy",
     "code",
 }
+STARTS_LMPLZ = ROOT / "asr_ligru" / "text" / "lmplz.py"
 BUILTINS = {"eval", "exec", "compile", "__import__", "breakpoint"}
 CALLS = {
     "torch.load", "torch.save", "torch.hub.load", "torch.package.PackageImporter", "torch.jit.load",
@@ -80,7 +84,21 @@ def test_files_of_the_package_are_found() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_package_source_has_no_unsafe_call(path: Path) -> None:
-    assert list(findings(path.read_text(encoding="utf-8"))) == []
+    allowed = ["import subprocess"] if path == STARTS_LMPLZ else []
+    assert list(findings(path.read_text(encoding="utf-8"))) == allowed
+
+
+def test_lmplz_is_started_once_by_a_list_of_arguments() -> None:
+    tree = ast.parse(STARTS_LMPLZ.read_text(encoding="utf-8"))
+    used = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and dotted(n, {}).startswith("subprocess.")]
+    assert sorted(node.attr for node in used) == ["PIPE", "run"]
+    (call,) = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and dotted(n.func, {}) == "subprocess.run"]
+    (command,) = [
+        n.value for n in ast.walk(tree) if isinstance(n, ast.Assign) and dotted(n.targets[0], {}) == "command"
+    ]
+    assert dotted(call.args[0], {}) == "command"
+    assert isinstance(command, ast.List)
+    assert dotted(command.elts[0], {}) == "program"
 
 
 @pytest.mark.parametrize(

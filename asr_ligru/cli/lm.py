@@ -45,6 +45,8 @@ def add_to(verbs: Any) -> None:
     train.add_argument("--order", type=int, metavar="N", help="longest n-gram, 1 to 6 (default: 3)")
     units = "of what (default: word; with --neural char)"
     train.add_argument("--units", choices=("word", "char", "bpe"), help=units)
+    estimators = "lmplz is KenLM's program, for texts larger than memory (default: lmplz if installed, else own)"
+    train.add_argument("--estimator", choices=("own", "lmplz"), help=estimators)
     train.set_defaults(run=run_train)
     neural_lm.add_training_options(train)
     ppl = works.add_parser("ppl", help="print perplexity and the share of unknown words")
@@ -62,23 +64,53 @@ def add_to(verbs: Any) -> None:
 
 def run_train(options: argparse.Namespace) -> int:
     """Estimate, write and say how large it became."""
+    from asr_ligru.errors import ConfigError
+
     if options.neural:
+        if options.estimator:
+            raise ConfigError("a network is not estimated by counting", fix="leave --estimator or --neural out")
         return neural_lm.run_train(options)
     neural_lm.refuse_training_options(options)
     from asr_ligru.safety import printable
+    from asr_ligru.text.arpa import read_counts
+
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    note = _estimate(options, options.units or "word", 3 if options.order is None else options.order)
+    sizes = ", ".join(f"{count} {n}-grams" for n, count in enumerate(read_counts(options.output), start=1))
+    print(f"{printable(str(options.output))}: {sizes}\n{note}".rstrip())
+    return 0
+
+
+def _estimate(options: argparse.Namespace, units: str, order: int) -> str:
+    """Write the model and return what there is to say of how it was made."""
+    from asr_ligru.safety import printable
     from asr_ligru.text.arpa import write_arpa
     from asr_ligru.text.kneser_ney import estimate
+    from asr_ligru.text.lmplz import write_lmplz
 
-    units, order = options.units or "word", 3 if options.order is None else options.order
-    made = estimate(_sentences(options, _speller(options, units)), order, units)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
+    sentences = _sentences(options, _speller(options, units))
+    if program := _lmplz(options.estimator):
+        size = sum(path.stat().st_size for path in options.text if path.is_file())
+        write_lmplz(options.output, sentences, order, units, program=program, text_bytes=size)
+        return f"estimated by {printable(program)}"
+    made = estimate(sentences, order, units)
     write_arpa(options.output, made.model)
-    sizes = ", ".join(f"{len(grams)} {n}-grams" for n, grams in enumerate(made.model.orders, start=1))
-    print(f"{printable(str(options.output))}: {sizes}")
-    if made.fallback:
-        orders = ", ".join(f"{n}-grams" for n in made.fallback)
-        print(f"too little text to estimate the discounts of {orders}: 0.5, 1 and 1.5 taken, as lmplz would")
-    return 0
+    orders = ", ".join(f"{n}-grams" for n in made.fallback)
+    return (
+        f"too little text to estimate the discounts of {orders}: 0.5, 1 and 1.5 taken, as lmplz would" if orders else ""
+    )
+
+
+def _lmplz(estimator: str | None) -> str:
+    """Return the path of lmplz where it is wanted, "" where our own estimate is."""
+    from asr_ligru.errors import EnvironmentError_
+    from asr_ligru.text.lmplz import find_lmplz
+
+    program = "" if estimator == "own" else find_lmplz()
+    if estimator == "lmplz" and not program:
+        fix = "build KenLM (github.com/kpu/kenlm) and put its lmplz there, or --estimator own"
+        raise EnvironmentError_("no program lmplz on the PATH", fix=fix)
+    return program or ""
 
 
 def run_ppl(options: argparse.Namespace) -> int:

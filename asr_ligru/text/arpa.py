@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,9 +34,14 @@ def write_arpa(path: Path, model: NgramModel) -> None:
         stream.writelines(f"{line}\n".encode() for line in arpa_lines(model))
 
 
+def header(units: str) -> str:
+    """Return the first line of a file that says what its words are."""
+    return f"{_HEADER}{units}"
+
+
 def arpa_lines(model: NgramModel) -> Iterator[str]:
     """Yield the lines of a model's file."""
-    yield from (f"{_HEADER}{model.units}", "\\data\\")
+    yield from (header(model.units), "\\data\\")
     yield from (f"ngram {n}={len(grams)}" for n, grams in enumerate(model.orders, start=1))
     for n, grams in enumerate(model.orders, start=1):
         yield from ("", f"\\{n}-grams:")
@@ -43,6 +49,13 @@ def arpa_lines(model: NgramModel) -> Iterator[str]:
             last = "" if n == model.order else f"\t{weight:.7g}"
             yield f"{prob:.7g}\t{' '.join(gram)}{last}"
     yield from ("", "\\end\\")
+
+
+def read_counts(path: Path) -> list[int]:
+    """Return how many n-grams of each order a sound file says it has, without reading them."""
+    with path.open(encoding="utf-8") as stream:
+        head = itertools.takewhile(lambda line: not line.startswith("\\1-grams"), stream)
+        return [int(line.partition("=")[2]) for line in head if line.startswith("ngram ")]
 
 
 def read_arpa(path: Path) -> NgramModel:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -48,21 +48,27 @@ def estimate(sentences: Iterable[Sequence[str]], order: int, units: str = "word"
         ConfigError: an order out of range.
         DataError: no words, or a reserved one among them (<s>, </s>, <unk>).
     """
-    if not 1 <= order <= MAX_ORDER:
-        raise ConfigError(f"an n-gram order from 1 to {MAX_ORDER} is possible, got {order}", fix="--order 3")
-    counts = _adjusted_counts(sentences, order)
+    counts = _adjusted_counts(checked(sentences, order), order)
     found = [_discounts(Counter(count.values())) for count in counts]
     discounts = tuple(d or FALLBACK for d in found)
     model = NgramModel(_probabilities(counts, discounts), units)
     return Estimated(model, discounts, tuple(n for n, d in enumerate(found, start=1) if d is None))
 
 
+def checked(sentences: Iterable[Sequence[str]], order: int) -> Iterator[Sequence[str]]:
+    """Pass sentences on that a model of this order can be estimated from; raises as ``estimate``."""
+    if not 1 <= order <= MAX_ORDER:
+        raise ConfigError(f"an n-gram order from 1 to {MAX_ORDER} is possible, got {order}", fix="--order 3")
+    for sentence in sentences:
+        if reserved := SPECIAL.intersection(sentence):
+            raise DataError(f"a reserved word in the text: {', '.join(sorted(reserved))}", fix="remove it there")
+        yield sentence
+
+
 def _adjusted_counts(sentences: Iterable[Sequence[str]], order: int) -> list[Counter[Gram]]:
     """Return, for each n, how often n-grams occur (the longest, and those from <s> on) or after how many words."""
     raw: list[Counter[Gram]] = [Counter() for _ in range(order)]
     for sentence in sentences:
-        if reserved := SPECIAL.intersection(sentence):
-            raise DataError(f"a reserved word in the text: {', '.join(sorted(reserved))}", fix="remove it there")
         padded = (BOS, *sentence, EOS)
         for n, counter in enumerate(raw, start=1):
             counter.update(zip(*(padded[i:] for i in range(n)), strict=False))
