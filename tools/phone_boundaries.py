@@ -1,6 +1,6 @@
 """How many phone boundaries an alignment finds within 20 ms of the synthesiser's own, on the demo corpus.
 
-    asr-ligru fmllr train data/demo exp/demo_fmllr --set edge_silence=1
+    asr-ligru fmllr train data/demo exp/demo_fmllr --set edge_silence=1 [--times data/demo/train.times.jsonl]
     asr-ligru fmllr align exp/demo_fmllr data/demo/dev.jsonl exp/demo_times
     python tools/phone_boundaries.py exp/demo_times/phones.ctm data/demo/dev.times.jsonl
 
@@ -11,20 +11,22 @@ those that were synthesised (another pronunciation was chosen) is counted and le
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 
+from asr_ligru.hmm.known_times import read_phone_times
+from asr_ligru.hmm.times import Interval
+
 WITHIN_S = (0.010, 0.020, 0.030)
 WORST = 10
 
 
-def borders(phones: list[tuple[str, float, float]]) -> list[tuple[str, float]]:
+def borders(phones: list[Interval]) -> list[tuple[str, float]]:
     """Return what each boundary lies between, and when it is."""
-    names = ["#", *(name for name, _, _ in phones), "#"]
-    times = [*(start for _, start, _ in phones), phones[-1][2]]
+    names = ["#", *(phone.label for phone in phones), "#"]
+    times = [*(phone.start_s for phone in phones), phones[-1].end_s]
     return [(f"{a} {b}", time) for (a, b), time in zip(pairwise(names), times, strict=True)]
 
 
@@ -33,17 +35,12 @@ def main() -> None:
     parser.add_argument("ctm", type=Path, help="phones.ctm of `asr-ligru fmllr align`")
     parser.add_argument("times", type=Path, help="the corpus's own times")
     options = parser.parse_args()
-    truth = {}
-    for line in options.times.read_text(encoding="utf-8").splitlines():
-        record = json.loads(line)
-        truth[record["id"]] = [(p["phone"], p["start_s"], p["end_s"]) for p in record["phones"]]
-    found = defaultdict(list)
-    for line in options.ctm.read_text(encoding="utf-8").splitlines():
-        utt_id, _, start, length, phone = line.split()
-        if phone != "SIL":
-            found[utt_id].append((phone, float(start), float(start) + float(length)))
+    truth = read_phone_times(options.times)
+    found = {
+        utt_id: [p for p in phones if p.label != "SIL"] for utt_id, phones in read_phone_times(options.ctm).items()
+    }
     off = defaultdict(list)
-    same = [utt_id for utt_id, phones in found.items() if [p[0] for p in phones] == [p[0] for p in truth[utt_id]]]
+    same = [utt_id for utt_id, phones in found.items() if [p.label for p in phones] == [p.label for p in truth[utt_id]]]
     for utt_id in same:
         for (where, got), (_, expected) in zip(borders(found[utt_id]), borders(truth[utt_id]), strict=True):
             off[where].append(got - expected)

@@ -45,6 +45,8 @@ def add_to(verbs: Any) -> None:
     train.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="sizes of the models")
     train.add_argument("--splits", default="train", metavar="NAMES", help="what to train on (%(default)s)")
     train.add_argument("--lexicon", type=Path, metavar="FILE", help="default: CORPUS/lexicon.txt, else characters")
+    times = "CTM of phones, or *.times.jsonl of the demo corpus: alignments of these utterances keep to it"
+    train.add_argument("--times", type=Path, metavar="FILE", help=times)
     train.add_argument("--sample-rate-hz", type=int, default=16000, metavar="N", help="of the audio (%(default)s)")
     train.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is random (%(default)s)")
     train.set_defaults(run=run_train)
@@ -71,6 +73,7 @@ def run_train(options: argparse.Namespace) -> int:
 
     from asr_ligru.config import HmmConfig, build
     from asr_ligru.data.manifest import read_manifest
+    from asr_ligru.hmm.known_times import read_phone_times
     from asr_ligru.hmm.run import FEATURES, train_system
     from asr_ligru.hmm.stages import ITERATIONS
     from asr_ligru.text.lexicon import Lexicon
@@ -94,10 +97,14 @@ def run_train(options: argparse.Namespace) -> int:
             features=replace(FEATURES, sample_rate_hz=options.sample_rate_hz),
             config=config,
             seed=options.seed,
+            times=options.times and read_phone_times(options.times),
             watch=lambda progress: _show(bar, progress),
             finished=finished,
         )
     _report(done, options.out)
+    if options.times:
+        known = sum(near is not None for near in done.material.near)
+        print(f"phones of {known} of {len(done.material.utterances)} utterances at the times of {options.times}")
     print(f"model: {options.out / 'model'}")
     return 0
 

@@ -22,11 +22,18 @@ class Aligner:
         transcripts: pronunciations of the words of each utterance.
         tree: of the models; graphs are made once.
         lens: frames of each utterance.
+        near: (T, K) phones that each frame of an utterance may belong to (``phones_near``); None where not known.
     """
 
-    def __init__(self, transcripts: Sequence[Transcript], tree: ContextTree, lens: Sequence[int]) -> None:
+    def __init__(
+        self,
+        transcripts: Sequence[Transcript],
+        tree: ContextTree,
+        lens: Sequence[int],
+        near: Sequence[Tensor | None] | None = None,
+    ) -> None:
         edge_silence = tree.topology.edge_silence
-        self._search = PathSearch([transcript_graph(words, edge_silence) for words in transcripts], tree, lens)
+        self._search = PathSearch([transcript_graph(words, edge_silence) for words in transcripts], tree, lens, near)
 
     def align(self, model: StateScorer, feats: Sequence[Tensor]) -> list[Alignment | None]:
         """Return the best alignment of each utterance, None where there is none (fewer frames than states).

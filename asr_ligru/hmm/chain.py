@@ -96,7 +96,9 @@ def _describe(material: Material) -> list[Any]:
     utterances = [
         [u.utt_id, u.speaker, u.text, len(frames)] for u, frames in zip(material.utterances, material.base, strict=True)
     ]
-    return [topology_json(material.topology), utterances, material.transcripts]
+    near = [None if phones is None else phones.tolist() for phones in material.near]
+    known = [near] if any(near) else []  # what was trained without any keeps its name
+    return [topology_json(material.topology), utterances, material.transcripts, *known]
 
 
 def _hash(values: list[Any]) -> str:

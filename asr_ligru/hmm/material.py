@@ -10,6 +10,7 @@ from torch import Tensor
 from asr_ligru.data.source import FeatureSource
 from asr_ligru.hmm.align import Transcript
 from asr_ligru.hmm.alignment import Alignment
+from asr_ligru.hmm.known_times import PhoneTimes, phones_near
 from asr_ligru.hmm.speakers import Speakers
 from asr_ligru.hmm.topology import Topology
 from asr_ligru.hmm.vocabulary import Vocabulary
@@ -26,6 +27,7 @@ class Material:
         speakers: of the utterances.
         topology: the phones.
         transcripts: pronunciations of the words of each; empty ones where the words do not matter.
+        near: (T, K) phones that each frame of it may belong to; None for an utterance whose times are not known.
     """
 
     utterances: list[Utterance]
@@ -33,6 +35,7 @@ class Material:
     speakers: Speakers
     topology: Topology
     transcripts: list[Transcript]
+    near: list[Tensor | None]
 
 
 def load(
@@ -42,6 +45,7 @@ def load(
     bad: list[BadUtterance],
     *,
     spoken: bool = True,
+    times: PhoneTimes | None = None,
     tick: Callable[[], object] = lambda: None,
 ) -> Material:
     """Read features and look words up.
@@ -52,6 +56,7 @@ def load(
         vocabulary: the words.
         bad: gets a record of each utterance that is left out.
         spoken: whether the words matter; an utterance whose words are not known is left out then.
+        times: when the phones of utterances are spoken, where that is known.
         tick: called after each utterance read.
     """
     known = []
@@ -64,12 +69,18 @@ def load(
     good, unreadable = source.scan(known, fit=True, tick=tick)
     bad += unreadable
     kept = [utterance for utterance, _ in good]
+    base = [source.feats(utterance) for utterance in kept]
+    phones = vocabulary.topology.phones
     return Material(
         kept,
-        [source.feats(utterance) for utterance in kept],
+        base,
         Speakers.of([u.utt_id for u in kept], [u.speaker for u in kept]),
         vocabulary.topology,
         [vocabulary.transcript(u.text) if spoken else [] for u in kept],
+        [
+            phones_near(times[u.utt_id], phones, len(frames), source.config) if times and u.utt_id in times else None
+            for u, frames in zip(kept, base, strict=True)
+        ],
     )
 
 

@@ -20,6 +20,7 @@ from asr_ligru.hmm.alignment import Alignment
 from asr_ligru.hmm.chain import train_chain
 from asr_ligru.hmm.decode_words import Unigram
 from asr_ligru.hmm.frontend import FmllrFrontend
+from asr_ligru.hmm.known_times import PhoneTimes
 from asr_ligru.hmm.material import Material, load, unaligned
 from asr_ligru.hmm.stages import Trained
 from asr_ligru.hmm.system import System
@@ -71,6 +72,7 @@ def train_system(
     features: FeaturesConfig = FEATURES,
     config: HmmConfig | None = None,
     seed: int = 0,
+    times: PhoneTimes | None = None,
     watch: Watch,
     finished: Callable[[str, Trained], object] = lambda name, trained: None,
     tick: Callable[[], object] = _nothing,
@@ -87,20 +89,23 @@ def train_system(
         features: the cepstra.
         config: sizes of the models; as for AN4 when omitted.
         seed: of all that is random.
+        times: when the phones of utterances are spoken, where that is known: alignments keep to them.
         watch: called after each iteration.
         finished: called after each stage with its name and model.
         tick: called after each utterance read.
 
     Raises:
-        DataError: nothing to train on is left.
+        DataError: nothing to train on is left, or times are known of other utterances only.
     """
     config = config or HmmConfig()
     lexicon = lexicon or character_lexicon(u.text for u in utterances)
     vocabulary = Vocabulary(lexicon, config.phone_states, config.silence_states, config.edge_silence)
     bad: list[BadUtterance] = []
     source = FeatureSource(features, corpus, Path(corpus.dir) / "features" if features.cache else None)
-    material = load(utterances, source, vocabulary, bad, tick=tick)
+    material = load(utterances, source, vocabulary, bad, times=times, tick=tick)
     _refuse_none(material, utterances, bad)
+    if times and all(near is None for near in material.near):
+        raise DataError("the times of phones are those of other utterances", fix="name the file of this corpus")
     with ranks.held(folder, lambda holder: log.info("waiting for %s, which trains the same in %s", holder, folder)):
         trained = train_chain(folder, material, features, config, seed, watch, finished)
         bad += unaligned(material, trained.alignments)

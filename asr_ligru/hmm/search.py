@@ -10,6 +10,7 @@ from torch import Tensor
 
 from asr_ligru.hmm.alignment import Alignment
 from asr_ligru.hmm.graph import PhoneGraph, StateGraph, expand
+from asr_ligru.hmm.known_times import costs_outside
 from asr_ligru.hmm.model import StateScorer
 from asr_ligru.hmm.tree import ContextTree
 from asr_ligru.hmm.viterbi import Trellis, viterbi
@@ -35,10 +36,18 @@ class PathSearch:
         graphs: of each utterance; the same graph may stand for several.
         tree: of the models; states are made once.
         lens: frames of each utterance, >= 1.
+        near: (T, K) phones that each frame of an utterance may belong to (``phones_near``); None where not known.
     """
 
-    def __init__(self, graphs: Sequence[PhoneGraph], tree: ContextTree, lens: Sequence[int]) -> None:
+    def __init__(
+        self,
+        graphs: Sequence[PhoneGraph],
+        tree: ContextTree,
+        lens: Sequence[int],
+        near: Sequence[Tensor | None] | None = None,
+    ) -> None:
         self._size = len(graphs)
+        self._near = [None] * len(graphs) if near is None else near
         self._batches = []
         expanded: dict[int, StateGraph] = {}
         group: list[tuple[int, PhoneGraph, StateGraph]] = []
@@ -68,7 +77,7 @@ class PathSearch:
         """
         found: list[Alignment | None] = [None] * self._size
         for batch in self._batches:
-            scores, columns = _scores(batch, model, feats)
+            scores, columns = _scores(batch, model, feats, self._near)
             scores *= acoustic_scale
             paths = viterbi(batch.trellis, model.transitions, scores, columns, batch.lens, TRANSITION_SCALE)
             for i, index in enumerate(batch.indices):
@@ -83,12 +92,16 @@ def _batch(group: list[tuple[int, PhoneGraph, StateGraph]], lens: Sequence[int])
     return _Batch(indices, phones, states, Trellis(states), [lens[i] for i in indices])
 
 
-def _scores(batch: _Batch, model: StateScorer, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def _scores(
+    batch: _Batch, model: StateScorer, feats: Sequence[Tensor], near: Sequence[Tensor | None]
+) -> tuple[Tensor, Tensor]:
     """Return log-likelihoods (T, C) of the tied states in each utterance's graph, and each state's column (S,)."""
     occurring = [torch.unique(graph.pdfs.clamp(min=0), return_inverse=True) for graph in batch.states]
     firsts = torch.tensor([0, *(len(pdfs) for pdfs, _ in occurring)]).cumsum(0).tolist()
     scores = torch.zeros(batch.lens[0], firsts[-1], dtype=torch.float64)
     for index, (pdfs, _), first in zip(batch.indices, occurring, firsts, strict=False):
         log_likes = model.log_likes(feats[index], pdfs)
+        if (times := near[index]) is not None:
+            log_likes = log_likes - costs_outside(times, model.tree.phone_of[pdfs])
         scores[: len(log_likes), first : first + len(pdfs)] = log_likes
     return scores, torch.cat([columns + first for (_, columns), first in zip(occurring, firsts, strict=False)])

@@ -7,7 +7,7 @@ Source: Kaldi, egs/wsj/s5/steps/train_mono.sh, train_deltas.sh, train_lda_mllt.s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -82,7 +82,7 @@ def train_mono(material: Material, config: HmmConfig, seed: int, watch: Watch) -
     """Train monophones from a flat start."""
     state = flat_start(project(material.base, None, 0), material.transcripts, material.topology)
     schedule = Schedule(ITERATIONS["mono"], _MONO_REALIGN, config.mono_gauss, 30, first_min_occupancy=3.0)
-    log_like = train("mono", state, material.transcripts, schedule, seed=seed, watch=watch)
+    log_like = _train("mono", material, state, schedule, seed, watch)
     return Trained(state.model, state.alignments, log_like=log_like)
 
 
@@ -90,7 +90,7 @@ def train_tri(material: Material, config: HmmConfig, seed: int, watch: Watch, be
     """Train triphones with tied states."""
     feats = project(material.base, None, 0)
     state = _tied(material, feats, before, config.tri_leaves)
-    log_like = train("tri", state, material.transcripts, _schedule(config.tri_gauss), seed=seed, watch=watch)
+    log_like = _train("tri", material, state, _schedule(config.tri_gauss), seed, watch)
     return Trained(state.model, state.alignments, log_like=log_like)
 
 
@@ -102,7 +102,7 @@ def train_lda_mllt(material: Material, config: HmmConfig, seed: int, watch: Watc
     state = _tied(material, feats, before, config.lda_leaves)
     hooks: dict[int, Hook] = dict.fromkeys(_ESTIMATE, rotation.update)
     schedule = _schedule(config.lda_gauss)
-    log_like = train("lda_mllt", state, material.transcripts, schedule, seed=seed, watch=watch, hooks=hooks)
+    log_like = _train("lda_mllt", material, state, schedule, seed, watch, hooks)
     return Trained(state.model, state.alignments, rotation.matrix, log_like=log_like)
 
 
@@ -114,11 +114,23 @@ def train_sat(material: Material, config: HmmConfig, seed: int, watch: Watch, be
     state = _tied(material, feats, before, config.sat_leaves)
     hooks: dict[int, Hook] = dict.fromkeys(_ESTIMATE, adaptation.update)
     schedule = _schedule(config.sat_gauss, power=0.2)
-    log_like = train("sat", state, material.transcripts, schedule, seed=seed, watch=watch, hooks=hooks)
+    log_like = _train("sat", material, state, schedule, seed, watch, hooks)
     partner = partner_of(state, unadapted)
     basis = _basis(state, partner, unadapted, material)
     transforms = adaptation.transforms
     return Trained(state.model, state.alignments, before.projection, partner, transforms, basis, log_like)
+
+
+def _train(
+    name: str,
+    material: Material,
+    state: TrainingState,
+    schedule: Schedule,
+    seed: int,
+    watch: Watch,
+    hooks: Mapping[int, Hook] | None = None,
+) -> float:
+    return train(name, state, material.transcripts, schedule, seed=seed, watch=watch, hooks=hooks, near=material.near)
 
 
 def partner_of(state: TrainingState, unadapted: Sequence[Tensor]) -> GmmSet:

@@ -147,6 +147,7 @@ def train(
     seed: int,
     watch: Watch,
     hooks: Mapping[int, Hook] | None = None,
+    near: Sequence[Tensor | None] | None = None,
 ) -> float:
     """Train the model of ``state``, in place, and return the mean log-likelihood of a frame, nats.
 
@@ -161,12 +162,18 @@ def train(
         seed: of the random directions in which Gaussians are split.
         watch: called after each iteration.
         hooks: what happens before the alignment and update of an iteration, such as new transforms.
+        near: (T, K) phones that each frame of an utterance may belong to, where that is known.
 
     Source: Kaldi, egs/wsj/s5/steps/train_mono.sh, train_deltas.sh, train_lda_mllt.sh, train_sat.sh.
     """
     generator = torch.Generator().manual_seed(seed)
     own = ranks.share(range(len(state.feats)))
-    aligner = Aligner([transcripts[i] for i in own], state.model.tree, [len(state.feats[i]) for i in own])
+    aligner = Aligner(
+        [transcripts[i] for i in own],
+        state.model.tree,
+        [len(state.feats[i]) for i in own],
+        None if near is None else [near[i] for i in own],
+    )
     state.alignments = _only(own, state.alignments)
     log_like = 0.0
     for iteration in range(schedule.iterations):

@@ -39,6 +39,14 @@ class ContextTree:
         """P, the number of tied states."""
         return int(self.table.max()) + 1
 
+    @cached_property
+    def phone_of(self) -> Tensor:
+        """(P,) int64, the phone of each tied state; the last of them where several share it."""
+        found = torch.zeros(self.num_pdfs, dtype=torch.int64)
+        for phone, pdfs in enumerate(self.table):
+            found[pdfs[pdfs >= 0].long()] = phone
+        return found
+
     @property
     def complete(self) -> bool:
         """Whether every state that a phone has is one of the tied states, and no other."""

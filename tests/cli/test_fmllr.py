@@ -44,6 +44,18 @@ def test_fmllr_train_again_changes_nothing_and_a_setting_only_what_follows(folde
     ]
 
 
+def test_fmllr_train_known_times_are_counted_and_those_of_others_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = tmp_path / "phones.ctm"
+    times.write_text("train-0 1 0.1 0.25 a\n", encoding="utf-8")
+    assert train(folder / "corpus", tmp_path / "model", "--times", str(times)) == 0
+    assert "phones of 1 of " in capsys.readouterr().out
+    times.write_text("another 1 0.1 0.25 a\n", encoding="utf-8")
+    assert train(folder / "corpus", tmp_path / "model", "--times", str(times)) == 3
+    assert "those of other utterances" in capsys.readouterr().err
+
+
 def test_fmllr_align_times_are_those_of_the_tones(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, manifest = folder / "aligned", folder / "corpus" / "test.jsonl"
     assert cli.main(["fmllr", "align", str(folder / "model"), str(manifest), str(out), "-q"]) == 0
