@@ -32,8 +32,8 @@ class Aligner:
         lens: Sequence[int],
         near: Sequence[Tensor | None] | None = None,
     ) -> None:
-        edge_silence = tree.topology.edge_silence
-        self._search = PathSearch([transcript_graph(words, edge_silence) for words in transcripts], tree, lens, near)
+        pauses = tree.topology.pauses
+        self._search = PathSearch([transcript_graph(words, pauses) for words in transcripts], tree, lens, near)
 
     def align(self, model: StateScorer, feats: Sequence[Tensor]) -> list[Alignment | None]:
         """Return the best alignment of each utterance, None where there is none (fewer frames than states).

@@ -14,6 +14,7 @@ from asr_ligru.hmm.alignment import Alignment
 from asr_ligru.hmm.graph import NO_WORD, Phones, loop_graph
 from asr_ligru.hmm.model import StateScorer
 from asr_ligru.hmm.search import PathSearch
+from asr_ligru.hmm.topology import PAUSES, Pauses
 from asr_ligru.text.ngram import BOS, EOS, IMPOSSIBLE, NgramModel
 
 _LN10 = math.log(10.0)
@@ -85,7 +86,7 @@ class WordLoop:
         pronunciations: word and phones, a word as often as it has pronunciations.
         unigram: of these words; one that it does not have is not recognised.
         options: what is weighed.
-        edge_silence: probability that an utterance begins with silence, and that it ends with it.
+        pauses: how likely silence is around words.
     """
 
     def __init__(
@@ -93,11 +94,11 @@ class WordLoop:
         pronunciations: Sequence[tuple[str, Phones]],
         unigram: Unigram,
         options: SearchOptions,
-        edge_silence: float = 0.5,
+        pauses: Pauses = PAUSES,
     ) -> None:
         self._pronunciations, self._options = [p for p in pronunciations if p[0] in unigram.log_probs], options
         weighed = [(phones, unigram.log_probs[word] + options.word_score) for word, phones in self._pronunciations]
-        self._graph = loop_graph(weighed, unigram.end, edge_silence)
+        self._graph = loop_graph(weighed, unigram.end, pauses)
 
     def decode(self, model: StateScorer, feats: Sequence[Tensor]) -> list[Spoken | None]:
         """Return the best words of each utterance, None where there are fewer frames than states of a silence.

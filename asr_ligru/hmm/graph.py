@@ -14,12 +14,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from asr_ligru.hmm.topology import PAUSES, Pauses
 from asr_ligru.hmm.tree import ContextTree
 
 SIL = 0
 START = END = -1
 NO_WORD = -1
-_HALF = math.log(0.5)  # Kaldi's silence probability
 
 Phones = tuple[int, ...]
 
@@ -53,20 +53,20 @@ class PhoneGraph:
         return nodes[0], nodes[-1]
 
 
-def transcript_graph(pronunciations: Sequence[Sequence[Phones]], edge_silence: float = 0.5) -> PhoneGraph:
+def transcript_graph(pronunciations: Sequence[Sequence[Phones]], pauses: Pauses = PAUSES) -> PhoneGraph:
     """Return the ways to say a transcript: any pronunciation of each word, silence or none around each.
 
     Args:
         pronunciations: of each word in turn; a node's word is the place in this sequence.
-        edge_silence: probability of silence at the beginning and at the end.
+        pauses: how likely silence is.
     """
     graph = PhoneGraph()
-    ends = _optional_silence(graph, [(START, 0.0)], edge_silence)
+    ends = _optional_silence(graph, [(START, 0.0)], pauses.edge)
     last = len(pronunciations) - 1
     for place, choices in enumerate(pronunciations):
         spoken = [graph.add_word(phones, place) for phones in choices]
         graph.arcs += [(end, first, cost) for end, cost in ends for first, _ in spoken]
-        ends = _optional_silence(graph, [(end, 0.0) for _, end in spoken], edge_silence if place == last else 0.5)
+        ends = _optional_silence(graph, [(e, 0.0) for _, e in spoken], pauses.edge if place == last else pauses.between)
     graph.arcs += [(end, END, cost) for end, cost in ends if end != START]
     return graph
 
@@ -82,26 +82,30 @@ def _optional_silence(
 
 def _costs(probability: float) -> tuple[float, float]:
     """Return the log-probabilities of silence and of none."""
-    return math.log(probability), math.log1p(-probability) if probability < 1 else -math.inf
+    return _log(probability), _log(1 - probability)
 
 
-def loop_graph(words: Sequence[tuple[Phones, float]], end: float = 0.0, edge_silence: float = 0.5) -> PhoneGraph:
+def _log(probability: float) -> float:
+    return math.log(probability) if probability > 0 else -math.inf
+
+
+def loop_graph(words: Sequence[tuple[Phones, float]], end: float = 0.0, pauses: Pauses = PAUSES) -> PhoneGraph:
     """Return any sequence of words, silence or none around each.
 
     Args:
         words: phones and log-probability of each; a node's word is the place in this sequence.
         end: log-probability to end after a word.
-        edge_silence: probability of silence at the beginning and at the end.
+        pauses: how likely silence is.
     """
     graph = PhoneGraph()
     silence, closing = graph.add(SIL, NO_WORD), graph.add(SIL, NO_WORD)
-    into, past = _costs(edge_silence)
+    (into, past), (pause, on) = _costs(pauses.edge), _costs(pauses.between)
     spoken = [(*graph.add_word(phones, place), cost) for place, (phones, cost) in enumerate(words)]
     graph.arcs.append((START, silence, into))
     for first, last, cost in spoken:
-        graph.arcs += [(START, first, past + cost), (silence, first, cost), (last, silence, _HALF)]
+        graph.arcs += [(START, first, past + cost), (silence, first, cost), (last, silence, pause)]
         graph.arcs += [(last, closing, into + end), (last, END, past + end)]
-    graph.joins.append(([(last, _HALF) for _, last, _ in spoken], [(first, cost) for first, _, cost in spoken]))
+    graph.joins.append(([(last, on) for _, last, _ in spoken], [(first, cost) for first, _, cost in spoken]))
     graph.arcs += [(silence, END, end), (closing, END, 0.0)]
     return graph
 

@@ -14,7 +14,7 @@ from asr_ligru.errors import ConfigError, DataError
 from asr_ligru.hmm.align import Aligner, Transcript
 from asr_ligru.hmm.alignment import Alignment
 from asr_ligru.hmm.decode_words import SearchOptions, Unigram, WordLoop
-from asr_ligru.hmm.topology import Transitions
+from asr_ligru.hmm.topology import PAUSES, Pauses, Transitions
 from asr_ligru.hmm.tree import ContextTree
 from asr_ligru.hmm.vocabulary import Vocabulary
 from asr_ligru.models.tensors import pack, unpack
@@ -99,7 +99,7 @@ class HybridHmm:
     def loop(self, options: SearchOptions) -> WordLoop:
         """Return a decoder of words that takes each by itself, whatever the order of the language model."""
         topology = self.states.tree.topology
-        return WordLoop(self.vocabulary.entries, Unigram.of_model(self.lm), options, topology.edge_silence)
+        return WordLoop(self.vocabulary.entries, Unigram.of_model(self.lm), options, topology.pauses)
 
     def align(self, transcripts: Sequence[Transcript], log_probs: Sequence[Tensor]) -> list[Alignment | None]:
         """Return the best alignment of each utterance by the network's own states, None where there is none.
@@ -139,7 +139,8 @@ class HybridHmm:
             "stay": self.states.transitions.stay,
             "log_priors": self.states.log_priors,
             "num_states": torch.tensor([topology.num_states, topology.num_silence_states]),
-            "edge_silence": torch.tensor(topology.edge_silence, dtype=torch.float64),
+            "edge_silence": torch.tensor(topology.pauses.edge, dtype=torch.float64),
+            "inner_silence": torch.tensor(topology.pauses.between, dtype=torch.float64),
         }
         return {
             _TENSORS: pack(tensors),
@@ -161,8 +162,9 @@ class HybridHmm:
         if missing:
             raise DataError(f"no {sorted(missing)[0]} in {_TENSORS}", where=printable(str(folder)), fix=_FIX)
         of_phone, of_silence = tensors["num_states"].tolist()
-        edge_silence = float(tensors["edge_silence"])
-        vocabulary = Vocabulary(Lexicon.read(folder / _LEXICON), of_phone, of_silence, edge_silence)
+        between = tensors.get("inner_silence", torch.tensor(PAUSES.between))  # models before 2026-11-21 lack it
+        pauses = Pauses(float(tensors["edge_silence"]), float(between))
+        vocabulary = Vocabulary(Lexicon.read(folder / _LEXICON), of_phone, of_silence, pauses)
         topology = vocabulary.topology
         tree = ContextTree(topology, tensors["tree"])
         size = len(topology.phones)

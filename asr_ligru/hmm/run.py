@@ -99,7 +99,7 @@ def train_system(
     """
     config = config or HmmConfig()
     lexicon = lexicon or character_lexicon(u.text for u in utterances)
-    vocabulary = Vocabulary(lexicon, config.phone_states, config.silence_states, config.edge_silence)
+    vocabulary = Vocabulary.of(lexicon, config)
     bad: list[BadUtterance] = []
     source = FeatureSource(features, corpus, Path(corpus.dir) / "features" if features.cache else None)
     material = load(utterances, source, vocabulary, bad, times=times, tick=tick)

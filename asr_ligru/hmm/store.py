@@ -14,7 +14,7 @@ from asr_ligru.hmm.diag_gmm import DiagGmm
 from asr_ligru.hmm.gmm_set import GmmSet
 from asr_ligru.hmm.model import AcousticModel
 from asr_ligru.hmm.stages import Trained
-from asr_ligru.hmm.topology import Topology
+from asr_ligru.hmm.topology import PAUSES, Pauses, Topology
 from asr_ligru.models.tensors import pack, unpack
 from asr_ligru.safety import printable
 from asr_ligru.safety.sealed import open_sealed, seal_folder
@@ -111,11 +111,12 @@ def topology_json(topology: Topology) -> dict[str, Any]:
         "phones": list(topology.phones),
         "num_states": topology.num_states,
         "num_silence_states": topology.num_silence_states,
-        "edge_silence": topology.edge_silence,
+        "edge_silence": topology.pauses.edge,
+        "inner_silence": topology.pauses.between,
     }
 
 
 def topology_of(values: Mapping[str, Any]) -> Topology:
     """Return the topology of JSON values."""
-    phones, edge_silence = tuple(values["phones"]), float(values["edge_silence"])
-    return Topology(phones, int(values["num_states"]), int(values["num_silence_states"]), edge_silence)
+    pauses = Pauses(float(values["edge_silence"]), float(values.get("inner_silence", PAUSES.between)))
+    return Topology(tuple(values["phones"]), int(values["num_states"]), int(values["num_silence_states"]), pauses)

@@ -64,7 +64,7 @@ class System:
     def loop(self) -> WordLoop:
         """The decoder of words."""
         options = SearchOptions(self.config.acoustic_scale, self.config.word_score)
-        return WordLoop(self.vocabulary.entries, self.unigram, options, self.config.edge_silence)
+        return WordLoop(self.vocabulary.entries, self.unigram, options, self.vocabulary.topology.pauses)
 
     def project(self, base: Sequence[Tensor]) -> list[Tensor]:
         """Return unadapted features (T, D) of normalised cepstra (T, F)."""
@@ -116,7 +116,7 @@ class System:
             DataError: they do not fit together.
         """
         config = build(HmmConfig, head["hmm"])
-        vocabulary = Vocabulary(lexicon, config.phone_states, config.silence_states, config.edge_silence)
+        vocabulary = Vocabulary.of(lexicon, config)
         trained = load_model(tensors, vocabulary.topology, [], 0.0)
         unigram = Unigram(dict(head["words"]), float(head["end"]))
         return cls(build(FeaturesConfig, head["features"]), config, vocabulary, unigram, trained)

@@ -15,6 +15,22 @@ _MIN_COUNT = 5.0
 
 
 @dataclass(frozen=True)
+class Pauses:
+    """How likely silence is.
+
+    Attributes:
+        edge: probability that an utterance begins with it, and that it ends with it.
+        between: probability of it between two words.
+    """
+
+    edge: float = 0.5  # as in Kaldi's lexicons
+    between: float = 0.5
+
+
+PAUSES = Pauses()
+
+
+@dataclass(frozen=True)
 class Topology:
     """The phones and their states.
 
@@ -22,21 +38,21 @@ class Topology:
         phones: names; number 0 is silence.
         num_states: states of a phone, >= 1.
         num_silence_states: states of silence, >= 1.
-        edge_silence: probability that an utterance begins with silence, and that it ends with it.
+        pauses: how likely silence is around words.
     """
 
     phones: tuple[str, ...]
     num_states: int = 3
     num_silence_states: int = 3
-    edge_silence: float = 0.5
+    pauses: Pauses = PAUSES
 
     @classmethod
     def of(
-        cls, phones: Iterable[str], num_states: int = 3, num_silence_states: int = 3, edge_silence: float = 0.5
+        cls, phones: Iterable[str], num_states: int = 3, num_silence_states: int = 3, pauses: Pauses = PAUSES
     ) -> Topology:
         """Return the topology of a lexicon's phones, silence put first."""
         names = (SILENCE, *sorted(set(phones) - {SILENCE}))
-        return cls(names, num_states, num_silence_states, edge_silence)
+        return cls(names, num_states, num_silence_states, pauses)
 
     def states_of(self, phone: int) -> int:
         """Return how many states a phone has."""

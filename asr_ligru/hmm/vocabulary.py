@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from asr_ligru.config import HmmConfig
 from asr_ligru.hmm.align import Transcript
 from asr_ligru.hmm.graph import Phones
-from asr_ligru.hmm.topology import Topology
+from asr_ligru.hmm.topology import PAUSES, Pauses, Topology
 from asr_ligru.safety import printable
 from asr_ligru.text.lexicon import Lexicon
 from asr_ligru.typing import Utterance
@@ -38,7 +39,7 @@ class Vocabulary:
         lexicon: pronunciations.
         phone_states: states of a phone.
         silence_states: states of silence.
-        edge_silence: probability that an utterance begins with silence, and that it ends with it.
+        pauses: how likely silence is around words.
 
     Attributes:
         lexicon: as given.
@@ -47,15 +48,22 @@ class Vocabulary:
     """
 
     def __init__(
-        self, lexicon: Lexicon, phone_states: int = 3, silence_states: int = 3, edge_silence: float = 0.5
+        self, lexicon: Lexicon, phone_states: int = 3, silence_states: int = 3, pauses: Pauses = PAUSES
     ) -> None:
         self.lexicon = lexicon
-        self.topology = Topology.of(lexicon.phones, phone_states, silence_states, edge_silence)
+        self.topology = Topology.of(lexicon.phones, phone_states, silence_states, pauses)
         numbers = {phone: i for i, phone in enumerate(self.topology.phones)}
         self.entries = [(word, tuple(numbers[phone] for phone in phones)) for word, phones in lexicon]
         self._choices: dict[str, list[Phones]] = {}
         for word, spoken in self.entries:
             self._choices.setdefault(word, []).append(spoken)
+
+    @classmethod
+    def of(cls, lexicon: Lexicon, config: HmmConfig) -> Vocabulary:
+        """Return the vocabulary of a GMM-HMM with these settings."""
+        return cls(
+            lexicon, config.phone_states, config.silence_states, Pauses(config.edge_silence, config.inner_silence)
+        )
 
     def transcript(self, text: str) -> Transcript:
         """Return the pronunciations of each word of ``text``; all of them must be known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import torch
 from kaldi_arrays import FLOAT, KaldiArrays
 from torch import Tensor
 
-from asr_ligru.hmm import graph
 from asr_ligru.hmm.align import Aligner
 from asr_ligru.hmm.alignment import Alignment
 from asr_ligru.hmm.model import AcousticModel
+from asr_ligru.hmm.topology import PAUSES
 
 TOLERANCE = {"transition_ids|/pdfs$": 0.0, "": FLOAT["statistics"]}
 MODEL = ("weights", "means_invvars", "inv_vars", "gauss_to_pdf", "transition_table", "transition_logprob")
@@ -37,7 +38,7 @@ def test_align_every_array_equals_kaldi(
     spoken = [tuple(phones.index(str(p)) for p in kaldi_alignments[f"utt/{n}/phones_without_silence"]) for n in names]
     feats = [arrays[f"utt/{name}/feats"] for name in names]
     found = Aligner([[[word]] for word in spoken], kaldi_model.tree, [len(f) for f in feats]).align(kaldi_model, feats)
-    got = {"lexicon_cost_optional_silence": torch.tensor(-graph._HALF)}
+    got = {"lexicon_cost_optional_silence": torch.tensor(-math.log(PAUSES.between))}
     for name, x, alignment in zip(names, feats, found, strict=True):
         assert alignment is not None
         pdfs = alignment.pdfs(kaldi_model.tree)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from asr_ligru.hmm.graph import StateGraph, expand, loop_graph, transcript_graph
-from asr_ligru.hmm.topology import Topology, Transitions
+from asr_ligru.hmm.topology import Pauses, Topology, Transitions
 from asr_ligru.hmm.tree import ContextTree
 from asr_ligru.hmm.viterbi import Trellis, viterbi
 
@@ -84,10 +84,26 @@ def test_viterbi_fewer_frames_than_states_scores_minus_infinity() -> None:
 
 @pytest.mark.parametrize("word_loop", [False, True])
 def test_viterbi_certain_edge_silence_is_always_there(word_loop: bool) -> None:
-    phones = loop_graph([((1, 2), 0.0)], edge_silence=1.0) if word_loop else transcript_graph([[(1, 2)]], 1.0)
+    pauses = Pauses(edge=1.0)
+    phones = loop_graph([((1, 2), 0.0)], pauses=pauses) if word_loop else transcript_graph([[(1, 2)]], pauses)
     graph = expand(phones, TREE)
     scores = torch.where(graph.pdfs == 0, -100.0, 0.0).double().expand(9, -1)  # silence does not fit at all
     paths = viterbi(Trellis([graph]), Transitions.initial(TREE.num_pdfs), scores, torch.arange(len(graph)), [9], SCALE)
     pdfs = graph.pdfs[paths.states[0]].tolist()
     assert [pdfs[0], pdfs[-1]] == [0, 0]
     assert 0 not in pdfs[1:-1]
+
+
+@pytest.mark.parametrize("word_loop", [False, True])
+def test_viterbi_impossible_inner_silence_is_nowhere_between_words(word_loop: bool) -> None:
+    pauses = Pauses(edge=1.0, between=0.0)
+    words = [((1, 2), 0.0)]
+    phones = loop_graph(words, pauses=pauses) if word_loop else transcript_graph([[(1, 2)], [(1, 2)]], pauses)
+    graph = expand(phones, TREE)
+    scores = torch.where(graph.pdfs == 0, 1.0, 0.0).double().repeat(14, 1)  # silence fits best, but for two words
+    scores[2:7] = scores[8:12] = torch.where(graph.pdfs == 0, -10.0, 0.0).double()
+    paths = viterbi(Trellis([graph]), Transitions.initial(TREE.num_pdfs), scores, torch.arange(len(graph)), [14], SCALE)
+    pdfs = graph.pdfs[paths.states[0]].tolist()
+    assert pdfs[0] == pdfs[-1] == 0
+    spoken = [place for place, pdf in enumerate(pdfs) if pdf != 0]
+    assert spoken == list(range(spoken[0], spoken[-1] + 1))

@@ -83,7 +83,7 @@ def hmm_graph(
     spellings = _numbered(spelled, words)
     check_size(model, spellings, states_a_unit=2 * topology.num_states)
     g, backoff = grammar(model, words)
-    lex = silence_lexicon(spellings, units, backoff, Silence(1 + SIL, topology.edge_silence))
+    lex = silence_lexicon(spellings, units, backoff, Silence(1 + SIL, topology.pauses.edge, topology.pauses.between))
     lg = compact(compose(lex.vector(), g))
     hclg, labels = states_of(lg, tree, units)
     fst = with_self_loops(without(compact(hclg), labels.marks), labels, transitions, scale)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import torch
 
-from asr_ligru.hmm.topology import Topology, Transitions
+from asr_ligru.hmm.topology import Pauses, Topology, Transitions
 from asr_ligru.hmm.tree import ContextTree
 from asr_ligru.text.ngram import BOS, EOS, Gram, NgramModel
 
@@ -39,7 +39,8 @@ def spellings(rng: random.Random, words: list[str], units: range, longest: int) 
 
 def random_tree(rng: random.Random, phones: list[str], states: int) -> tuple[ContextTree, Transitions]:
     """Return tied states that depend on context at random, or on nothing."""
-    topology = Topology.of(phones, states, rng.randint(1, 2), rng.choice([0.5, 0.3]))
+    silence_states, edge = rng.randint(1, 2), rng.choice([0.5, 0.3])
+    topology = Topology.of(phones, states, silence_states, Pauses(edge, between=0.8 - edge))
     tree = ContextTree.monophone(topology)
     if rng.random() < 0.7:
         size = tree.num_pdfs

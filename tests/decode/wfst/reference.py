@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 
-from asr_ligru.hmm.topology import Transitions
+from asr_ligru.hmm.topology import Pauses, Transitions
 from asr_ligru.hmm.tree import ContextTree
 from asr_ligru.text.ngram import BOS, EOS, NgramModel
 
@@ -146,16 +146,16 @@ def hmm_best(
                 for n, spelling in enumerate(choice):
                     phones += [(phone, n) for phone in spelling] + ([(0, None)] if pauses[n + 1] else [])
                 if phones:
-                    ways.append((hmm_places(phones, tree, transitions), _pauses(pauses, tree.topology.edge_silence)))
+                    ways.append((hmm_places(phones, tree, transitions), _pauses(pauses, tree.topology.pauses)))
         found.append(_best(words, [places for places, _ in ways], scores, model, [cost for _, cost in ways]))
     return _ranked(found)
 
 
-def _pauses(pauses: Sequence[bool], edge: float) -> float:
+def _pauses(pauses: Sequence[bool], likely: Pauses) -> float:
     """Return the log-probability of silence here and none there; a sentence without words is one silence."""
     if len(pauses) == 1:
-        return math.log(edge)
-    ends = [edge, *[0.5] * (len(pauses) - 2), edge]
+        return math.log(likely.edge)
+    ends = [likely.edge, *[likely.between] * (len(pauses) - 2), likely.edge]
     return sum(math.log(p if pause else 1 - p) for p, pause in zip(ends, pauses, strict=True))
 
 
