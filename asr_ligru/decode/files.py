@@ -88,12 +88,18 @@ def _pieces(
                 heard(recording.duration_s - told_s)
                 told_s = recording.duration_s
         except (DataError, EnvironmentError_) as error:
-            status = f"{error.what} ({error.fix})" if error.fix else error.what
+            status = _said(error, source)
         except OSError as error:
             status = error.strerror or str(error)
         yield _End(source, recording.duration_s, recording.silent_s, status), None
         if fail_fast and status != "ok":
             return
+
+
+def _said(error: AsrLigruError, source: Input) -> str:
+    """Return what is wrong, in which file where the input's name does not say so, and what to do."""
+    where = "" if source.path is None or str(source.path) == source.name else f", in {source.path}"
+    return f"{error.what}{where}{f' ({error.fix})' if error.fix else ''}"
 
 
 def _recording(model: LoadedModel, source: Input, settings: Settings, speaker: str = "") -> Recording:

@@ -50,7 +50,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                     raise DataError(f"line {number} is longer than {_MAX_LINE_BYTES} bytes", where=printable(str(path)))
                 yield number, line
     except OSError as error:
-        raise DataError(f"cannot read: {error.strerror}", where=printable(str(path))) from error
+        fix = "name a manifest, or what `asr-ligru decode` wrote"
+        raise DataError(f"cannot read: {error.strerror}", where=printable(str(path)), fix=fix) from error
 
 
 def _decode(line: bytes) -> str:
