@@ -117,6 +117,7 @@ class HmmConfig:
     silence_states: int = ranged(3, 2, 10)
     edge_silence: float = ranged(0.5, 0.01, 1.0)  # probability of silence at either end of an utterance
     inner_silence: float = ranged(0.5, 0.0, 0.99)  # probability of silence between two words
+    max_hours: float = ranged(0.0, 0.0, 1_000_000.0)  # of utterances to train on, drawn evenly; 0: all
     mono_gauss: int = ranged(1000, 1, 1_000_000)  # Gaussians of the whole model in the end
     tri_leaves: int = ranged(1800, 1, 100_000)  # tied states at most
     tri_gauss: int = ranged(2000, 1, 1_000_000)

@@ -138,8 +138,8 @@ def packed(alignments: Sequence[Alignment | None]) -> dict[str, Tensor]:
     there = [a for a in alignments if a is not None]
     none = torch.zeros(0, dtype=torch.int64)
     return {
-        "num_phones": torch.tensor([0 if a is None else len(a.phones) for a in alignments]),
-        "num_frames": torch.tensor([0 if a is None else len(a) for a in alignments]),
+        "num_phones": torch.tensor([0 if a is None else len(a.phones) for a in alignments], dtype=torch.int64),
+        "num_frames": torch.tensor([0 if a is None else len(a) for a in alignments], dtype=torch.int64),
         "scores": torch.tensor([0.0 if a is None else a.score for a in alignments], dtype=torch.float64),
         "phones": torch.cat([none, *(a.phones for a in there)]).int(),
         "words": torch.cat([none, *(a.words for a in there)]).int(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -82,6 +83,35 @@ def load(
             for u, frames in zip(kept, base, strict=True)
         ],
     )
+
+
+def drawn(utterances: Sequence[Utterance], max_hours: float) -> list[Utterance]:
+    """Return utterances of so many hours, the same ones whatever their order; all of them when it is 0."""
+    if not max_hours:
+        return list(utterances)
+    left_s, chosen = 3600 * max_hours, set()
+    for utterance in sorted(utterances, key=lambda u: hashlib.sha256(u.utt_id.encode()).digest()):
+        if left_s <= 0:
+            break
+        chosen.add(utterance.utt_id)
+        left_s -= utterance.duration_s
+    return [utterance for utterance in utterances if utterance.utt_id in chosen]
+
+
+def whole_speakers(utterances: Sequence[Utterance], hours: float) -> list[list[Utterance]]:
+    """Divide utterances into parts of at least so many hours, but for the last, all of a speaker's in one part."""
+    of_speaker: dict[str, list[Utterance]] = {}
+    for utterance in utterances:
+        of_speaker.setdefault(utterance.speaker or utterance.utt_id, []).append(utterance)
+    parts: list[list[Utterance]] = []
+    left_s = 0.0
+    for spoken in of_speaker.values():
+        if left_s <= 0:
+            parts.append([])
+            left_s = 3600 * hours
+        parts[-1] += spoken
+        left_s -= sum(utterance.duration_s for utterance in spoken)
+    return parts
 
 
 def _problem(utterance: Utterance, vocabulary: Vocabulary) -> str:

@@ -21,7 +21,7 @@ from asr_ligru.hmm.chain import train_chain
 from asr_ligru.hmm.decode_words import Unigram
 from asr_ligru.hmm.frontend import FmllrFrontend
 from asr_ligru.hmm.known_times import PhoneTimes
-from asr_ligru.hmm.material import Material, load, unaligned
+from asr_ligru.hmm.material import Material, drawn, load, unaligned, whole_speakers
 from asr_ligru.hmm.stages import Trained
 from asr_ligru.hmm.system import System
 from asr_ligru.hmm.times import Timed, ctm, file_names, text_grid, timed
@@ -35,6 +35,7 @@ from asr_ligru.typing import BadUtterance, Utterance
 log = logging.getLogger(__name__)
 
 BAD = "bad_utterances.jsonl"
+_HOURS_AT_ONCE = 2.0  # of speech aligned with a finished model, some 400 MB of features
 FEATURES = FeaturesConfig(name="mfcc", num_bins=23, num_ceps=13, cmvn="speaker", cmvn_variance=False)
 
 
@@ -83,7 +84,7 @@ def train_system(
 
     Args:
         folder: of the stages and the model.
-        utterances: to train on.
+        utterances: to train on; ``config.max_hours`` of them, and all their texts for the words.
         lexicon: pronunciations; None takes characters for phones.
         corpus: how audio is read.
         features: the cepstra.
@@ -102,14 +103,17 @@ def train_system(
     vocabulary = Vocabulary.of(lexicon, config)
     bad: list[BadUtterance] = []
     source = FeatureSource(features, corpus, Path(corpus.dir) / "features" if features.cache else None)
-    material = load(utterances, source, vocabulary, bad, times=times, tick=tick)
+    part = drawn(utterances, config.max_hours)
+    material = load(part, source, vocabulary, bad, times=times, tick=tick)
     _refuse_none(material, utterances, bad)
     if times and all(near is None for near in material.near):
         raise DataError("the times of phones are those of other utterances", fix="name the file of this corpus")
     with ranks.held(folder, lambda holder: log.info("waiting for %s, which trains the same in %s", holder, folder)):
         trained = train_chain(folder, material, features, config, seed, watch, finished)
         bad += unaligned(material, trained.alignments)
-        unigram = Unigram.of((u.text for u in material.utterances), dict(vocabulary.entries))
+        others = {u.utt_id for u in utterances} - {u.utt_id for u in part}
+        texts = [u.text for u in [*material.utterances, *(u for u in utterances if u.utt_id in others)]]
+        unigram = Unigram.of(texts, dict(vocabulary.entries))
         system = System(features, config, vocabulary, unigram, trained)
         if ranks.is_first():
             system.write(folder / "model")
@@ -179,12 +183,14 @@ def align_known(
     Returns:
         Alignments by utterance id; an utterance that cannot be aligned is not in it.
     """
-    material = load(utterances, FeatureSource(system.features, corpus, cache_dir), system.vocabulary, [])
-    if not material.utterances:
-        return {}
-    found = system.adapt(system.project(material.base), material.speakers, system.known(material))
-    pairs = zip(material.utterances, found.alignments, strict=True)
-    return {u.utt_id: alignment for u, alignment in pairs if alignment is not None}
+    aligned: dict[str, Alignment] = {}
+    for part in whole_speakers(utterances, _HOURS_AT_ONCE):
+        material = load(part, FeatureSource(system.features, corpus, cache_dir), system.vocabulary, [])
+        if material.utterances:
+            found = system.adapt(system.project(material.base), material.speakers, system.known(material))
+            pairs = zip(material.utterances, found.alignments, strict=True)
+            aligned |= {u.utt_id: alignment for u, alignment in pairs if alignment is not None}
+    return aligned
 
 
 def align_manifest(

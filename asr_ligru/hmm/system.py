@@ -10,12 +10,13 @@ from typing import Any
 
 from torch import Tensor
 
+from asr_ligru import ranks
 from asr_ligru.config import FeaturesConfig, HmmConfig, as_dict, build
 from asr_ligru.errors import DataError
 from asr_ligru.features.fmllr_basis import FmllrBasis
 from asr_ligru.hmm.adapt import Adapted, Label, adapt_speakers
 from asr_ligru.hmm.align import Aligner
-from asr_ligru.hmm.alignment import Alignment
+from asr_ligru.hmm.alignment import Alignment, join
 from asr_ligru.hmm.decode_words import SearchOptions, Spoken, Unigram, WordLoop
 from asr_ligru.hmm.gmm_set import GmmSet
 from asr_ligru.hmm.material import Material
@@ -75,9 +76,16 @@ class System:
         return [None if spoken is None else spoken.alignment for spoken in self.loop.decode(model, feats)]
 
     def known(self, material: Material) -> Label:
-        """Return what aligns the utterances with the words they are known to hold."""
-        aligner = Aligner(material.transcripts, self.trained.model.tree, [len(frames) for frames in material.base])
-        return aligner.align
+        """Return what aligns the utterances with the words they are known to hold; each process of a run a share."""
+        own = ranks.share(range(len(material.base)))
+        lens = [len(material.base[i]) for i in own]
+        aligner = Aligner([material.transcripts[i] for i in own], self.trained.model.tree, lens)
+
+        def align(model: AcousticModel, feats: Sequence[Tensor]) -> list[Alignment | None]:
+            found = dict(zip(own, aligner.align(model, [feats[i] for i in own]), strict=True))
+            return join([found.get(i) for i in range(len(feats))], own)
+
+        return align
 
     def adapt(self, feats: Sequence[Tensor], speakers: Speakers, label: Label) -> Adapted:
         """Estimate transforms of the speakers in two passes.

@@ -60,8 +60,7 @@ class FrameTargets:
         if self._done is None or self._network is not None:
             found = self._by_network([u for u, _ in good])
         else:
-            pairs = zip(self._done.material.utterances, self._done.system.trained.alignments, strict=True)
-            found = {u.utt_id: alignment for u, alignment in pairs if alignment is not None}
+            found = self._by_gmm([u for u, _ in good])
         targets = self._states(found, good)
         self.hmm = self.hmm.with_priors(list(targets.values()))
         return targets
@@ -88,6 +87,16 @@ class FrameTargets:
             if utterance.utt_id in states:
                 check_states(utterance.utt_id, states[utterance.utt_id].tolist(), frames, tree.num_pdfs)
         return states
+
+    def _by_gmm(self, utterances: Sequence[Utterance]) -> dict[str, Alignment]:
+        """Return the alignments that are left from its training, and align what it was not trained on."""
+        assert self._done is not None
+        trained_on = self._done.material.utterances
+        pairs = zip(trained_on, self._done.system.trained.alignments, strict=True)
+        found = {u.utt_id: alignment for u, alignment in pairs if alignment is not None}
+        known = {u.utt_id for u in trained_on}
+        others = [u for u in utterances if u.utt_id not in known]
+        return found | align_known(self._done.system, others, self._config.corpus, self._source.cache_dir)
 
     def _by_network(self, utterances: Sequence[Utterance]) -> dict[str, Alignment]:
         assert self._network is not None

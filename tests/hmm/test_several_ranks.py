@@ -12,7 +12,7 @@ from asr_ligru import ranks
 from asr_ligru.config import CorpusConfig, HmmConfig
 from asr_ligru.data.manifest import read_manifest
 from asr_ligru.hmm import ubm
-from asr_ligru.hmm.run import FEATURES, train_system
+from asr_ligru.hmm.run import FEATURES, align_known, train_system
 from asr_ligru.hmm.store import model_tensors, read_stage
 from asr_ligru.hmm.ubm import UbmOptions
 from asr_ligru.models.tensors import pack, unpack
@@ -50,6 +50,33 @@ def test_train_system_by_two_ranks_makes_the_stages_of_one(tmp_path: Path) -> No
         for name, tensor in expected.items():
             assert_close(found[name].double(), tensor.double(), f"{stage} {name}")
     assert (tmp_path / "2" / "model").is_dir()
+
+
+def test_align_known_by_two_ranks_some_speakers_each_aligns_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = write_corpus(tmp_path / "corpus", num_train=9)
+    utterances = read_manifest(corpus / "train.jsonl")
+    utterances.append(replace(utterances[0], utt_id="gone", audio_path=tmp_path / "gone.wav"))
+    reading = CorpusConfig(dir=str(corpus))
+    config = replace(SMALL, max_hours=4 / 3600)
+    folder = tmp_path / "model"
+    done = train_system(folder, utterances, None, reading, features=CEPSTRA, config=config, watch=lambda progress: None)
+    assert 0 < len(done.material.utterances) < 9
+    whole = align_known(done.system, utterances, reading, None)
+    assert whole.keys() == {u.utt_id for u in utterances[:9]}
+    monkeypatch.setattr("asr_ligru.hmm.run._HOURS_AT_ONCE", 1e-9)  # a speaker at a time
+
+    def align() -> None:
+        found = align_known(done.system, utterances, reading, None)
+        assert found.keys() == whole.keys()
+        for utt_id, alignment in found.items():
+            assert torch.equal(alignment.pdfs(done.system.trained.model.tree), states[utt_id])
+
+    states = {utt_id: alignment.pdfs(done.system.trained.model.tree) for utt_id, alignment in whole.items()}
+    align()
+    several_ranks.run(2, align)
+    several_ranks.run(4, align)  # more than there are parts
 
 
 @pytest.mark.parametrize("num_speakers", [1, 5])

@@ -37,6 +37,7 @@ SETTINGS = (
     "hmm.lda_dim=6",
     *(f"hmm.{stage}_gauss=60" for stage in ("mono", "tri", "lda", "sat")),
 )
+QUICK = ("train.epochs=16", "train.eval_every=8", "train.batch_frames=300")
 LEXICON = "ab A\ncd C\nef E\ngh G\n"
 
 
@@ -50,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hybrid")
     write_corpus(folder / "corpus")
     (folder / "corpus" / "lexicon.txt").write_text(LEXICON, encoding="utf-8")
-    train(config(folder, "exp", "train.epochs=16", "train.eval_every=8", "train.batch_frames=300"))
+    train(config(folder, "exp", *QUICK))
     return folder
 
 
@@ -98,6 +99,12 @@ def test_hybrid_run_interrupted_and_continued_equals_unbroken_bitwise(
     assert metrics(unbroken) == metrics(broken)
     expected, got = (load_model(run).network.state_dict() for run in (unbroken, broken))
     assert all(torch.equal(expected[name], got[name]) for name in expected)
+
+
+def test_hybrid_run_gmm_hmm_of_a_part_aligns_all_utterances(folder: Path) -> None:
+    run = train(config(folder, "part", *QUICK, "hmm.max_hours=0.003"))
+    assert json.loads((run / "run.json").read_text(encoding="utf-8"))["left_out"] == 0
+    assert metrics(run)[-1]["dev_wer"] < 0.2
 
 
 def test_hybrid_run_aligned_by_a_network_keeps_its_states_and_learns(folder: Path) -> None:
