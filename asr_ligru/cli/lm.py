@@ -95,10 +95,10 @@ def _estimate(options: argparse.Namespace, units: str, order: int) -> str:
         return f"estimated by {printable(program)}"
     made = estimate(sentences, order, units)
     write_arpa(options.output, made.model)
+    if not made.fallback:
+        return ""
     orders = ", ".join(f"{n}-grams" for n in made.fallback)
-    return (
-        f"too little text to estimate the discounts of {orders}: 0.5, 1 and 1.5 taken, as lmplz would" if orders else ""
-    )
+    return f"too little text to estimate the discounts of {orders}: 0.5, 1 and 1.5 taken, as lmplz would"
 
 
 def _lmplz(estimator: str | None) -> str:
