@@ -81,6 +81,7 @@ def run_train(options: argparse.Namespace) -> int:
 
     config = build(HmmConfig, _settings(options.set))
     lexicon = options.lexicon or options.corpus / "lexicon.txt"
+    utterances = [u for split in options.splits.split(",") for u in read_manifest(options.corpus / f"{split}.jsonl")]
     began = time.monotonic()
 
     def finished(name: str, trained: Trained) -> None:
@@ -91,7 +92,7 @@ def run_train(options: argparse.Namespace) -> int:
     with ProgressBar("fmllr", sum(ITERATIONS.values()), enabled=not options.quiet) as bar:
         done = train_system(
             options.out,
-            [u for split in options.splits.split(",") for u in read_manifest(options.corpus / f"{split}.jsonl")],
+            utterances,
             Lexicon.read(lexicon) if options.lexicon or lexicon.is_file() else None,
             _corpus(options, options.corpus),
             features=replace(FEATURES, sample_rate_hz=options.sample_rate_hz),
@@ -102,6 +103,9 @@ def run_train(options: argparse.Namespace) -> int:
             finished=finished,
         )
     _report(done, options.out)
+    if config.max_hours:
+        used = len(done.material.utterances)
+        print(f"trained on {used} of {len(utterances)} utterances: max_hours={config.max_hours:g}")
     if options.times:
         known = sum(near is not None for near in done.material.near)
         print(f"phones of {known} of {len(done.material.utterances)} utterances at the times of {options.times}")
