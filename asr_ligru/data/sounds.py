@@ -11,6 +11,7 @@ from torch import Tensor
 
 from asr_ligru.data import audio
 from asr_ligru.errors import ConfigError, DataError
+from asr_ligru.features.noise import is_silent
 from asr_ligru.typing import BadUtterance
 
 _KEPT_SAMPLES = 1 << 26  # of all files together held in memory, 256 MB; the others are read each time
@@ -69,7 +70,7 @@ class Sounds:
         path = self._paths[rng.integers(len(self._paths))]
         for _ in range(_DRAWS):
             found = self._stretch(path, rng, num_samples)
-            if bool(found.any()):
+            if not is_silent(found):
                 break
         return found
 
@@ -87,7 +88,7 @@ class Sounds:
         except DataError as error:
             self.bad.append(BadUtterance(name, "sound", error.what, str(path)))
             return
-        if not bool(wav.any()):
+        if is_silent(wav):
             self.bad.append(BadUtterance(name, "sound", "nothing but silence", str(path)))
             return
         self._lengths[path] = len(wav)

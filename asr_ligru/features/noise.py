@@ -6,6 +6,13 @@ import torch
 from torch import Tensor
 from torchaudio.functional import add_noise
 
+_SILENT_POWER = 1e-12  # -120 dB of full scale: less than any recording, more than what a conversion of rates leaves
+
+
+def is_silent(wav: Tensor) -> bool:
+    """Say whether there is nothing in samples (N,): converted from another rate, silence is not quite zero."""
+    return len(wav) == 0 or float(wav.square().mean()) < _SILENT_POWER
+
 
 def with_noise(wav: Tensor, noise: Tensor, snr_db: float) -> Tensor:
     """Add noise.
@@ -18,7 +25,7 @@ def with_noise(wav: Tensor, noise: Tensor, snr_db: float) -> Tensor:
     Returns:
         (N,) float32, made quieter where it would exceed full scale.
     """
-    if not bool(noise.any()):
+    if is_silent(noise):
         return wav
     noisy: Tensor = add_noise(wav, noise, torch.tensor(snr_db))
     return noisy / max(1.0, float(noisy.abs().max()))

@@ -28,6 +28,9 @@ def test_with_noise_has_the_snr_that_was_asked_for(snr_db: float, level: float) 
 def test_with_noise_silent_speech_or_noise_stays_as_it_is() -> None:
     wav, silence = signal(1), torch.zeros(16000)
     assert torch.equal(with_noise(wav, silence, 10.0), wav)
+    assert torch.equal(with_noise(wav, silence + 1e-25, 10.0), wav)  # its power is 0 in float32
+    assert torch.equal(with_noise(wav, silence + 1e-7, 10.0), wav)
+    assert not torch.equal(with_noise(wav, silence.index_fill(0, torch.tensor([5]), 0.5), 10.0), wav)
     assert torch.equal(with_noise(silence, wav, 10.0), silence)
 
 
