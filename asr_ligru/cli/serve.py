@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         )
         print(f"open {url_of(bound, options.host)} in a browser; Ctrl-C ends this", flush=True)
         server.run(sockets=[bound])
-    return 0
+    raise KeyboardInterrupt  # only a signal ends it; uvicorn raises that again, but once in many starts it was lost
 
 
 def _model_and_decoder(options: argparse.Namespace) -> tuple[LoadedModel, Decoder]:
