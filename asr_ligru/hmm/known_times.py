@@ -38,7 +38,8 @@ def read_phone_times(path: Path) -> dict[str, list[Interval]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read phone times: {error}", where=printable(str(path))) from error
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise DataError(f"cannot read times of phones: {reason}", where=printable(str(path))) from error
     for number, line in enumerate(lines, start=1):
         try:
             utt_id, phones = read(line)
