@@ -20,6 +20,8 @@ COST = 100.0  # nats for a frame outside its phone's time: obeyed where the pron
 _ANY = -1
 _SLACK = 1  # frames that a phone may begin earlier and end later: one shorter than its states still has a path
 
+_FIX = "name a file of lines `utterance channel beginning length phone`, as `asr-ligru fmllr align` writes it"
+
 PhoneTimes = Mapping[str, Sequence[Interval]]
 
 
@@ -39,14 +41,13 @@ def read_phone_times(path: Path) -> dict[str, list[Interval]]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise DataError(f"cannot read times of phones: {reason}", where=printable(str(path))) from error
+        raise DataError(f"cannot read times of phones: {reason}", where=printable(str(path)), fix=_FIX) from error
     for number, line in enumerate(lines, start=1):
         try:
             utt_id, phones = read(line)
         except (ValueError, KeyError, TypeError) as error:
             what = f"line {number}: not the times of phones: {printable(line[:60])!r}"
-            fix = "lines are `utterance channel beginning length phone`, as `asr-ligru fmllr align` writes them"
-            raise DataError(what, where=printable(str(path)), fix=fix) from error
+            raise DataError(what, where=printable(str(path)), fix=_FIX) from error
         found[utt_id] += phones
     if not found:
         raise DataError("no times of phones in it", where=printable(str(path)))

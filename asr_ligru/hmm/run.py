@@ -111,8 +111,8 @@ def train_system(
     with ranks.held(folder, lambda holder: log.info("waiting for %s, which trains the same in %s", holder, folder)):
         trained = train_chain(folder, material, features, config, seed, watch, finished)
         bad += unaligned(material, trained.alignments)
-        others = {u.utt_id for u in utterances} - {u.utt_id for u in part}
-        texts = [u.text for u in [*material.utterances, *(u for u in utterances if u.utt_id in others)]]
+        unusable = {u.utt_id for u in part} - {u.utt_id for u in material.utterances}
+        texts = (u.text for u in utterances if u.utt_id not in unusable)
         unigram = Unigram.of(texts, dict(vocabulary.entries))
         system = System(features, config, vocabulary, unigram, trained)
         if ranks.is_first():
