@@ -200,7 +200,8 @@ class AugmentConfig:
     time_mask_frames: int = ranged(20, 0, 10000)  # longest mask
     time_mask_fraction: float = ranged(0.2, 0.0, 1.0)  # longest mask as a share of the utterance
     freq_masks: int = ranged(0, 0, 100)
-    freq_mask_bins: int = ranged(8, 0, 512)
+    freq_mask_bins: int = ranged(8, 0, 512)  # widest mask
+    freq_mask_fraction: float = ranged(0.2, 0.0, 1.0)  # widest mask as a share of the bins (or cepstra)
 
 
 @dataclass(frozen=True)

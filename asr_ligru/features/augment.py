@@ -108,8 +108,9 @@ def spec_augment(
         masked[start:end] = mean
     bins = num_bins or F
     blocks, mean = masked.view(T, F // bins, bins), mean.view(F // bins, bins)
+    widest = min(config.freq_mask_bins, int(config.freq_mask_fraction * bins))
     for _ in range(config.freq_masks):
-        start, end = _stretch(rng, min(config.freq_mask_bins, bins), bins)
+        start, end = _stretch(rng, widest, bins)
         blocks[:, :, start:end] = mean[:, start:end]
     return masked
 

@@ -113,6 +113,12 @@ def test_spec_augment_masks_are_stretches_within_their_limits() -> None:
     assert {index for _, bins in found for index in bins} == set(range(40))
 
 
+def test_spec_augment_of_few_cepstra_masks_at_most_a_fifth_of_them() -> None:
+    config = AugmentConfig(freq_masks=1, freq_mask_bins=8, freq_mask_fraction=0.2)
+    found = {len(masked(feats_of(60, 13), config, epoch)[1]) for epoch in range(100)}
+    assert found == {0, 1, 2}
+
+
 def test_spec_augment_repeated_bins_are_masked_together() -> None:
     feats = feats_of(60, 120)
     config = AugmentConfig(freq_masks=1, freq_mask_bins=8)
@@ -126,7 +132,7 @@ def test_spec_augment_repeated_bins_are_masked_together() -> None:
 
 @pytest.mark.parametrize(("frames", "size"), [(1, 40), (2, 3), (5, 1)])
 def test_spec_augment_utterance_smaller_than_the_masks_stays_finite(frames: int, size: int) -> None:
-    config = AugmentConfig(time_masks=5, time_mask_fraction=1.0, freq_masks=5, freq_mask_bins=100)
+    config = AugmentConfig(time_masks=5, time_mask_fraction=1.0, freq_masks=5, freq_mask_fraction=1.0)
     for epoch in range(20):
         changed = spec_augment(feats_of(frames, size), config, generator(1, epoch, "a"))
         assert changed.shape == (frames, size)
