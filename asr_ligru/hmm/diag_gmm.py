@@ -44,11 +44,16 @@ class DiagGmm:
     inv_vars: Tensor
 
     @classmethod
-    def single(cls, feats: Tensor, min_variance: float = 0.001) -> DiagGmm:
-        """Return one Gaussian with mean and variance of ``feats`` (T, D), the variance at least ``min_variance``."""
-        frames = feats.double()
-        variances = frames.var(0, correction=0).clamp_(min=min_variance)
-        return cls(frames.new_ones(1), frames.mean(0, keepdim=True), variances.reciprocal()[None])
+    def of_sums(cls, sums: Tensor, min_variance: float = 0.001) -> DiagGmm:
+        """Return one Gaussian with the mean and variance of frames.
+
+        Args:
+            sums: (1 + 2 D,) float64 of the extended frames.
+            min_variance: variances are at least this.
+        """
+        mean, square = (sums[1:] / sums[0]).chunk(2)
+        variance = (square - mean.square()).clamp_(min=min_variance)
+        return cls(sums.new_ones(1), mean[None], variance.reciprocal()[None])
 
     @property
     def num_gauss(self) -> int:

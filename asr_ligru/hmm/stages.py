@@ -17,7 +17,7 @@ from torch import Tensor
 from asr_ligru import ranks
 from asr_ligru.config import HmmConfig
 from asr_ligru.features.deltas import add_deltas
-from asr_ligru.features.fmllr import compose
+from asr_ligru.features.fmllr import apply, compose
 from asr_ligru.features.fmllr_adapt import Limits, adapt
 from asr_ligru.features.fmllr_basis import BasisStats, estimate_basis, preconditioner
 from asr_ligru.features.fmllr_stats import FmllrStats
@@ -30,7 +30,7 @@ from asr_ligru.hmm.gmm_update import UpdateOptions, update
 from asr_ligru.hmm.material import Material
 from asr_ligru.hmm.model import AcousticModel
 from asr_ligru.hmm.speakers import Speakers, each_speaker, speech_weights
-from asr_ligru.hmm.train import Hook, Schedule, TrainingState, Watch, accumulate, flat_start, parts, tied_start, train
+from asr_ligru.hmm.train import Hook, Schedule, TrainingState, Watch, accumulate, flat_start, tied_start, train
 from asr_ligru.hmm.tree_build import TreeOptions, build_tree
 
 _MONO_REALIGN = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 23, 26, 29, 32, 35, 38)
@@ -39,7 +39,7 @@ _ESTIMATE = (2, 4, 6, 12)  # iterations with new MLLT matrices, or new fMLLR tra
 _DELTAS = 2
 ITERATIONS = {"mono": 40, "tri": 35, "lda_mllt": 35, "sat": 35}  # of the stages, in their order
 _STRETCH = 5  # utterances of a speaker that count as a speaker when the basis is trained
-_STRETCHES = 256  # held at a time
+_HELD_SPEAKERS = 64  # whose statistics are held at a time, 0.3 MB each
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,10 +138,8 @@ def partner_of(state: TrainingState, unadapted: Sequence[Tensor]) -> GmmSet:
 
     Source: Kaldi, src/gmmbin/gmm-acc-stats-twofeats.cc: posteriors from the one, sums of the other.
     """
-    used, feats, pdfs = state.aligned()
-    gmms = state.model.gmms
-    stats, _ = accumulate(gmms, feats, pdfs, sums_of=torch.cat([unadapted[i] for i in used]))
-    partner, _ = update(gmms, stats, UpdateOptions(remove_low_count=False))
+    stats, _, _ = accumulate(state.model, state.aligned(), sums_of=unadapted)
+    partner, _ = update(state.model.gmms, stats, UpdateOptions(remove_low_count=False))
     return partner
 
 
@@ -159,7 +157,7 @@ def _basis(state: TrainingState, partner: GmmSet, unadapted: Sequence[Tensor], m
         posteriors_from=partner,
     )
     sums = BasisStats.zeros(gauss.dim)
-    while some := list(islice(found, _STRETCHES)):
+    while some := list(islice(found, _HELD_SPEAKERS)):
         sums = sums.accumulate(FmllrStats.stack(some))
     curvature = preconditioner(gauss.weights, gauss.means, gauss.inv_vars, model.gmms.num_pdfs)
     return estimate_basis(sums, curvature).matrices
@@ -202,23 +200,24 @@ class _Rotation:
 
     def update(self, state: TrainingState) -> None:
         """Estimate MLLT and rotate features, means and projection."""
-        used, feats, pdfs = state.aligned()
-        weights = speech_weights([a for i in used if (a := state.alignments[i]) is not None], 0.0)
         gmms = state.model.gmms
         gauss = gmms.gauss
         stats = MlltStats.zeros(gauss.dim)
-        for part in parts(pdfs):
-            sums, _ = gmms.accumulate(feats[part], pdfs[part], weights[part])
-            post = gmms.posteriors_within(feats[part], pdfs[part])
-            more = FmllrStats.zeros(gauss.dim).accumulate(
-                feats[part], post.post, gauss.means, gauss.inv_vars, gauss=post.gauss, frame_weights=weights[part]
-            )
-            stats = stats.add(more, sums.table, gauss.means, gauss.inv_vars)
+        for some in state.aligned():
+            weights = speech_weights(some.alignments, 0.0)
+            for part in some.parts():
+                feats, pdfs = some.feats[part], some.pdfs[part]
+                sums, _ = gmms.accumulate(feats, pdfs, weights[part])
+                post = gmms.posteriors_within(feats, pdfs)
+                more = FmllrStats.zeros(gauss.dim).accumulate(
+                    feats, post.post, gauss.means, gauss.inv_vars, gauss=post.gauss, frame_weights=weights[part]
+                )
+                stats = stats.add(more, sums.table, gauss.means, gauss.inv_vars)
         ranks.add_up(stats.table)
         mllt = estimate_mllt(stats).matrix
         self.matrix = mllt @ self.matrix
-        rotation = mllt.T.to(feats.dtype)
-        state.feats = [frames @ rotation for frames in state.feats]
+        for i, frames in enumerate(state.feats):
+            state.feats[i] = frames @ mllt.T.to(frames.dtype)
         turned = DiagGmm(gauss.weights, gauss.means @ mllt.T, gauss.inv_vars)
         state.model = AcousticModel(state.model.tree, state.model.transitions, GmmSet(turned, gmms.offsets))
 
@@ -241,19 +240,29 @@ class _Adaptation:
 
     def begin(self, before: Trained) -> list[Tensor]:
         """Estimate from the model of the stage before, and return the adapted features."""
-        model = before.model
-        stats = FmllrStats.stack(
-            each_speaker(model.gmms, model.tree, self.unadapted, before.alignments, self.speakers, silence_weight=0.0)
-        )
-        self.transforms = adapt(stats, limits=self.limits).transforms
+        self.transforms = self._estimated(before.model, self.unadapted, before.alignments)
         return self.speakers.transform(self.transforms, self.unadapted)
 
     def update(self, state: TrainingState) -> None:
         """Estimate anew on top of what there is, and move the features."""
-        model = state.model
-        stats = FmllrStats.stack(
-            each_speaker(model.gmms, model.tree, state.feats, state.alignments, self.speakers, silence_weight=0.0)
-        )
-        ranks.add_up(stats.table)
-        self.transforms = compose(adapt(stats, limits=self.limits).transforms, self.transforms)
-        state.feats = self.speakers.transform(self.transforms, self.unadapted)
+        more = self._estimated(state.model, state.feats, state.alignments, add_up=True)
+        self.transforms = compose(more, self.transforms)
+        for i, (speaker, frames) in enumerate(zip(self.speakers.of_utterance, self.unadapted, strict=True)):
+            state.feats[i] = apply(self.transforms[speaker], frames)
+
+    def _estimated(
+        self,
+        model: AcousticModel,
+        feats: Sequence[Tensor],
+        alignments: Sequence[Alignment | None],
+        add_up: bool = False,
+    ) -> Tensor:
+        """Return transforms (S, D, D + 1); ``add_up`` where each process of a run has a part of the alignments."""
+        found = each_speaker(model.gmms, model.tree, feats, alignments, self.speakers, silence_weight=0.0)
+        transforms = []
+        while some := list(islice(found, _HELD_SPEAKERS)):
+            stats = FmllrStats.stack(some)
+            if add_up:
+                ranks.add_up(stats.table)
+            transforms.append(adapt(stats, limits=self.limits).transforms)
+        return torch.cat(transforms)

@@ -79,28 +79,24 @@ class Transitions:
         """Return the transitions training begins with."""
         return cls(torch.full((num_pdfs,), _INITIAL_STAY, dtype=torch.float64))
 
-    def updated(self, pdfs: Tensor, stays: Tensor) -> Transitions:
-        """Return the transitions that an alignment makes most likely.
+    def counts(self, pdfs: Tensor, stays: Tensor) -> Tensor:
+        """Return how many frames (2, P) float64 are in each tied state, and are followed by one in the same state.
 
         Args:
             pdfs: (N,) int64, the tied state of each frame.
             stays: (N,) bool, whether the next frame is in the same state.
-
-        Returns:
-            No probability below 0.01; a state that fewer than five frames are in keeps what it had.
-
-        Source: Kaldi, src/hmm/transition-model.cc (MleUpdate).
         """
-        return self.updated_by(self.counts(pdfs, stays))
-
-    def counts(self, pdfs: Tensor, stays: Tensor) -> Tensor:
-        """Return how many frames (2, P) float64 are in each tied state, and are followed by one in the same state."""
         size = len(self.stay)
         stayed = torch.bincount(pdfs, weights=stays.double(), minlength=size)
         return torch.stack([torch.bincount(pdfs, minlength=size).double(), stayed])
 
     def updated_by(self, counts: Tensor) -> Transitions:
-        """Return the transitions that ``counts`` make most likely; see ``updated``."""
+        """Return the transitions that ``counts`` make most likely.
+
+        No probability is below 0.01; a state that fewer than five frames are in keeps what it had.
+
+        Source: Kaldi, src/hmm/transition-model.cc (MleUpdate).
+        """
         count, stayed = counts
         share = (stayed / count.clamp(min=1.0)).clamp(_FLOOR, 1 - _FLOOR)
         return Transitions(torch.where(count >= _MIN_COUNT, share, self.stay))

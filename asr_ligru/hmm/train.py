@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate as running_totals
+from itertools import groupby
 
 import torch
 from torch import Tensor
 
 from asr_ligru import ranks
+from asr_ligru.errors import DataError
 from asr_ligru.hmm.align import Aligner, Transcript
 from asr_ligru.hmm.alignment import Alignment, join
 from asr_ligru.hmm.diag_gmm import DiagGmm, GmmStats, extend
@@ -22,6 +25,7 @@ from asr_ligru.hmm.tree import ContextTree
 log = logging.getLogger(__name__)
 
 _PART_FRAMES = 8192  # accumulated at a time
+_HELD_FRAMES = 500_000  # sorted by tied state at a time, 80 MB
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,42 @@ class Progress:
 Watch = Callable[[Progress], object]
 
 
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """Some aligned utterances, one after another.
+
+    Attributes:
+        utterances: their numbers.
+        alignments: theirs.
+        feats: (N, D) frames.
+        pdfs: (N,) int64 tied states.
+    """
+
+    utterances: list[int]
+    alignments: list[Alignment]
+    feats: Tensor
+    pdfs: Tensor
+
+    @property
+    def stays(self) -> Tensor:
+        """(N,) bool, whether the next frame is in the same state; False for the last of an utterance."""
+        return torch.cat([alignment.stays for alignment in self.alignments])
+
+    def parts(self) -> Sequence[Tensor]:
+        """Return the numbers of the frames, those of a tied state together, in parts that fit into a cache."""
+        return torch.split(self.pdfs.argsort(stable=True), _PART_FRAMES)
+
+
+def aligned(feats: Sequence[Tensor], alignments: Sequence[Alignment | None], tree: ContextTree) -> Iterator[Aligned]:
+    """Yield the utterances that have an alignment, some at a time: a copy of all frames would double the memory."""
+    found = [(i, a) for i, a in enumerate(alignments) if a is not None]
+    ends = running_totals(len(alignment) for _, alignment in found)
+    for _, group in groupby(zip(found, ends, strict=True), key=lambda pair: pair[1] // _HELD_FRAMES):
+        used = [pair for pair, _ in group]
+        frames, pdfs = torch.cat([feats[i] for i, _ in used]), torch.cat([a.pdfs(tree) for _, a in used])
+        yield Aligned([i for i, _ in used], [a for _, a in used], frames, pdfs)
+
+
 @dataclass
 class TrainingState:
     """What changes while a stage trains.
@@ -88,12 +128,9 @@ class TrainingState:
     feats: list[Tensor]
     alignments: list[Alignment | None]
 
-    def aligned(self) -> tuple[list[int], Tensor, Tensor]:
-        """Return the utterances with an alignment, their frames (N, D) and the tied states (N,) of these."""
-        indices = [i for i, alignment in enumerate(self.alignments) if alignment is not None]
-        pdfs = [a.pdfs(self.model.tree) for a in self.alignments if a is not None]
-        none = torch.zeros(0, dtype=torch.int64)
-        return indices, torch.cat([self.feats[0][:0], *(self.feats[i] for i in indices)]), torch.cat([none, *pdfs])
+    def aligned(self) -> Iterator[Aligned]:
+        """Yield the utterances that have an alignment, some at a time."""
+        return aligned(self.feats, self.alignments, self.model.tree)
 
 
 Hook = Callable[[TrainingState], None]
@@ -108,7 +145,8 @@ def flat_start(feats: list[Tensor], transcripts: Sequence[Transcript], topology:
         topology: the phones.
     """
     tree = ContextTree.monophone(topology)
-    gmms = GmmSet.of([DiagGmm.single(torch.cat(feats))] * tree.num_pdfs)
+    sums = torch.stack([extend(frames).sum(0) for frames in feats]).sum(0)
+    gmms = GmmSet.of([DiagGmm.of_sums(sums)] * tree.num_pdfs)
     model = AcousticModel(tree, Transitions.initial(tree.num_pdfs), gmms)
     alignments = [
         Alignment.equal([word[0] for word in words], topology, len(frames))
@@ -125,17 +163,16 @@ def tied_start(feats: list[Tensor], alignments: list[Alignment | None], tree: Co
         alignments: of each utterance.
         tree: which state each frame is in; one without frames gets the Gaussian of all frames.
     """
-    used = [(frames, a) for frames, a in zip(feats, alignments, strict=True) if a is not None]
-    everything = torch.cat([frames for frames, _ in used])
-    pdfs = torch.cat([a.pdfs(tree) for _, a in used])
-    gmms = GmmSet.of([DiagGmm.single(everything)] * tree.num_pdfs)
-    stats = GmmStats.zeros(gmms.gauss)
-    stats.table.index_add_(0, pdfs, extend(everything))
-    gmms, _ = update(gmms, stats, UpdateOptions(min_occupancy=0.0))
-    stays = torch.cat([a.stays for _, a in used])
-    return TrainingState(
-        AcousticModel(tree, Transitions.initial(tree.num_pdfs).updated(pdfs, stays), gmms), feats, alignments
-    )
+    transitions = Transitions.initial(tree.num_pdfs)
+    moves = torch.zeros(2, tree.num_pdfs, dtype=torch.float64)
+    table = feats[0].new_zeros(tree.num_pdfs, 1 + 2 * feats[0].shape[1], dtype=torch.float64)
+    for some in aligned(feats, alignments, tree):
+        moves += transitions.counts(some.pdfs, some.stays)
+        for part in some.parts():
+            table.index_add_(0, some.pdfs[part], extend(some.feats[part]))
+    everything = DiagGmm.of_sums(table.sum(0))
+    gmms, _ = update(GmmSet.of([everything] * tree.num_pdfs), GmmStats(table), UpdateOptions(min_occupancy=0.0))
+    return TrainingState(AcousticModel(tree, transitions.updated_by(moves), gmms), feats, alignments)
 
 
 def train(
@@ -164,6 +201,9 @@ def train(
         hooks: what happens before the alignment and update of an iteration, such as new transforms.
         near: (T, K) phones that each frame of an utterance may belong to, where that is known.
 
+    Raises:
+        DataError: no utterance can be aligned.
+
     Source: Kaldi, egs/wsj/s5/steps/train_mono.sh, train_deltas.sh, train_lda_mllt.sh, train_sat.sh.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -183,6 +223,9 @@ def train(
             _align(state, aligner, own)
         log_like = _update(state, schedule, iteration, generator)
         unaligned = sum(ranks.gathered(sum(state.alignments[i] is None for i in own)))
+        if unaligned == len(state.feats):
+            what = f"{stage}: none of {unaligned} utterances can be aligned, their texts have too many phones"
+            raise DataError(what, fix="check that each text belongs to its recording")
         num_gauss = state.model.gmms.gauss.num_gauss
         progress = Progress(stage, iteration + 1, schedule.iterations, log_like, num_gauss, unaligned)
         log.debug("%s", progress)
@@ -205,12 +248,8 @@ def _align(state: TrainingState, aligner: Aligner, own: Sequence[int]) -> None:
 
 def _update(state: TrainingState, schedule: Schedule, iteration: int, generator: torch.Generator) -> float:
     model = state.model
-    _, feats, pdfs = state.aligned()
-    stays = torch.cat([torch.zeros(0, dtype=torch.bool), *(a.stays for a in state.alignments if a is not None)])
-    stats, total_log_like = accumulate(model.gmms, feats, pdfs)
-    moves = model.transitions.counts(pdfs, stays)
-    frames = torch.tensor([total_log_like, len(feats)], dtype=torch.float64)
-    ranks.add_up(stats.table, moves, frames)
+    stats, moves, log_like = accumulate(model, state.aligned())
+    ranks.add_up(stats.table, moves, log_like)
     occs = model.gmms.sum_by_pdf(stats.occ)
     options = UpdateOptions() if iteration else UpdateOptions(min_occupancy=schedule.first_min_occupancy)
     gmms, _ = update(model.gmms, stats, options)
@@ -218,30 +257,31 @@ def _update(state: TrainingState, schedule: Schedule, iteration: int, generator:
     if total > gmms.gauss.num_gauss:
         gmms = split(gmms, split_targets(occs, total, schedule.power), generator)
     state.model = AcousticModel(model.tree, model.transitions.updated_by(moves), gmms)
-    return float(frames[0]) / max(int(frames[1]), 1)
+    return float(log_like) / max(float(moves[0].sum()), 1.0)
 
 
-def accumulate(gmms: GmmSet, feats: Tensor, pdfs: Tensor, sums_of: Tensor | None = None) -> tuple[GmmStats, float]:
-    """Return the statistics of aligned frames, a part of them at a time, and the sum of their log-likelihoods.
-
-    Args:
-        gmms: the model.
-        feats: (N, D).
-        pdfs: (N,) int64.
-        sums_of: (N, D) what is summed up in place of ``feats``.
-    """
-    stats, log_like = GmmStats.zeros(gmms.gauss), 0.0
-    for part in parts(pdfs):
-        other = None if sums_of is None else sums_of[part]
-        more, log_likes = gmms.accumulate(feats[part], pdfs[part], sums_of=other)
-        stats, log_like = stats + more, log_like + float(log_likes.sum())
-    return stats, log_like
-
-
-def parts(pdfs: Tensor) -> Sequence[Tensor]:
-    """Return the numbers of aligned frames, those of a tied state together, in parts that fit into a cache.
+def accumulate(
+    model: AcousticModel, utterances: Iterable[Aligned], sums_of: Sequence[Tensor] | None = None
+) -> tuple[GmmStats, Tensor, Tensor]:
+    """Count aligned frames.
 
     Args:
-        pdfs: (N,) int64, the tied state of each frame.
+        model: the model.
+        utterances: aligned with it.
+        sums_of: (T, D) of each utterance, what is summed up in place of its features.
+
+    Returns:
+        The statistics, how many frames (2, P) are in each tied state and are followed by one in the same, and the sum
+        of their log-likelihoods () float64.
     """
-    return torch.split(pdfs.argsort(stable=True), _PART_FRAMES)
+    gmms = model.gmms
+    stats = GmmStats.zeros(gmms.gauss)
+    log_like = stats.table.new_zeros(())
+    moves = torch.zeros(2, gmms.num_pdfs, dtype=torch.float64)
+    for some in utterances:
+        summed = some.feats if sums_of is None else torch.cat([sums_of[i] for i in some.utterances])
+        moves += model.transitions.counts(some.pdfs, some.stays)
+        for part in some.parts():
+            more, log_likes = gmms.accumulate(some.feats[part], some.pdfs[part], sums_of=summed[part])
+            stats, log_like = stats + more, log_like + log_likes.sum()
+    return stats, moves, log_like

@@ -17,6 +17,7 @@ from asr_ligru.hmm.graph import SIL
 from asr_ligru.hmm.topology import Topology
 from asr_ligru.hmm.tree import ContextTree
 
+_HELD_UTTERANCES = 1000  # whose sums are held before they are added up, 40 MB
 _LESS = 1 - 1e-6  # rounding must not join what was split with the least gain
 
 
@@ -90,7 +91,8 @@ def build_tree(
 def _collect(topology: Topology, feats: Sequence[Tensor], alignments: Sequence[Alignment | None]) -> _Contexts:
     """Sum up the frames of each state of each phone between its neighbours."""
     size, states = len(topology.phones), topology.max_states
-    codes, sums = [], []
+    codes: list[Tensor] = []
+    sums: list[Tensor] = []
     for frames, alignment in zip(feats, alignments, strict=True):
         if alignment is not None:
             left, phone, right = alignment.contexts
@@ -99,13 +101,25 @@ def _collect(topology: Topology, feats: Sequence[Tensor], alignments: Sequence[A
             )
             extended = extend(frames)
             codes.append(code)
-            sums.append(extended.new_zeros(len(code), extended.shape[1]).index_add_(0, place, extended))
-    code, place = torch.unique(torch.cat(codes), return_inverse=True)
-    parts = torch.cat(sums)
+            sums.append(_summed(extended, place))
+        if len(codes) == _HELD_UTTERANCES:
+            codes, sums = _joined(codes, sums)
+    (code,), (total,) = _joined(codes, sums)
     keys = torch.stack(
         [code // (size * size * states), code // (size * states) % size, code // states % size, code % states], 1
     )
-    return _Contexts(keys, parts.new_zeros(len(code), parts.shape[1]).index_add_(0, place, parts))
+    return _Contexts(keys, total)
+
+
+def _joined(codes: Sequence[Tensor], sums: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """Add up the rows with the same code."""
+    code, place = torch.unique(torch.cat(list(codes)), return_inverse=True)
+    return [code], [_summed(torch.cat(list(sums)), place)]
+
+
+def _summed(rows: Tensor, place: Tensor) -> Tensor:
+    """Add rows (N, F) up by their places (N,), every one of which is taken."""
+    return rows.new_zeros(int(place.max()) + 1, rows.shape[1]).index_add_(0, place, rows)
 
 
 def questions(topology: Topology, keys: Tensor, sums: Tensor) -> Tensor:

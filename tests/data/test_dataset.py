@@ -18,7 +18,9 @@ from asr_ligru.typing import Utterance
 from tests.tiny_corpus import SAMPLE_RATE_HZ, write_corpus
 
 SOURCE = FeatureSource(FeaturesConfig(sample_rate_hz=SAMPLE_RATE_HZ, num_bins=12), CorpusConfig())
-AUGMENT = AugmentConfig(speed=(0.9, 1.0, 1.1), time_masks=2, time_mask_fraction=0.4, freq_masks=2, freq_mask_fraction=0.5)
+AUGMENT = AugmentConfig(
+    speed=(0.9, 1.0, 1.1), time_masks=2, time_mask_fraction=0.4, freq_masks=2, freq_mask_fraction=0.5
+)
 
 
 @pytest.fixture(scope="module")

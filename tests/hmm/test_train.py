@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
+from asr_ligru.errors import DataError
+from asr_ligru.hmm import train as training
 from asr_ligru.hmm.graph import SIL
 from asr_ligru.hmm.topology import Topology
-from asr_ligru.hmm.train import Progress, Schedule, TrainingState, flat_start, train
+from asr_ligru.hmm.train import Progress, Schedule, TrainingState, accumulate, flat_start, tied_start, train
+from asr_ligru.hmm.tree import ContextTree
+from tests.tolerance import assert_close
 
 TOPOLOGY = Topology.of(["a", "b", "c", "d"], num_states=3, num_silence_states=3)
 SCHEDULE = Schedule(12, realign=tuple(range(1, 12)), num_gauss=30, grow_until=8, first_min_occupancy=3.0)
@@ -67,3 +72,42 @@ def test_train_utterance_too_short_is_counted_and_left_out() -> None:
     train("mono", state, transcripts, SCHEDULE, seed=0, watch=seen.append)
     assert [a is None for a in state.alignments] == [False, False, True, False, False, False]
     assert {p.unaligned for p in seen} == {1}
+
+
+def test_train_no_utterance_long_enough_is_an_error() -> None:
+    feats, transcripts, _ = drawn(3)
+    feats = [frames[:10] for frames in feats]
+    state = flat_start(feats, transcripts, TOPOLOGY)
+    with pytest.raises(DataError, match="mono: none of 3 utterances can be aligned"):
+        train("mono", state, transcripts, SCHEDULE, seed=0, watch=lambda progress: None)
+
+
+@pytest.mark.parametrize("held", [1, 100, 350])
+def test_accumulate_some_utterances_at_a_time_counts_the_same(held: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    state, _, _ = trained(6, seed=0)
+    state.alignments[2] = None
+    others = [frames.square() for frames in state.feats]
+    whole = [accumulate(state.model, state.aligned(), sums) for sums in (None, others)]
+    monkeypatch.setattr(training, "_HELD_FRAMES", held)
+    groups = [some.utterances for some in state.aligned()]
+    assert len(groups) > 1
+    assert [i for group in groups for i in group] == [0, 1, 3, 4, 5]
+    for sums, expected in zip((None, others), whole, strict=True):
+        stats, moves, log_like = accumulate(state.model, state.aligned(), sums)
+        assert torch.equal(moves, expected[1])
+        assert_close(stats.table, expected[0].table)
+        assert_close(log_like, expected[2])
+
+
+def test_tied_start_has_mean_and_variance_of_each_state_and_of_all_where_there_are_no_frames() -> None:
+    state, _, _ = trained(6, seed=0)
+    tree = ContextTree.monophone(Topology.of(["a", "b", "c", "d", "never"], num_states=3, num_silence_states=3))
+    frames = torch.cat(state.feats).double()
+    pdfs = torch.cat([a.pdfs(tree) for a in state.alignments if a is not None])
+    gauss = tied_start(state.feats, state.alignments, tree).model.gmms.gauss
+    without = set(range(tree.num_pdfs)) - set(pdfs.tolist())
+    assert len(without) == 3
+    for pdf in range(tree.num_pdfs):
+        expected = frames if pdf in without else frames[pdfs == pdf]
+        assert_close(gauss.means[pdf], expected.mean(0))
+        assert_close(gauss.variances[pdf], expected.var(0, correction=0))

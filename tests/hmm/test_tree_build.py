@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
+from asr_ligru.hmm import tree_build
 from asr_ligru.hmm.alignment import Alignment
 from asr_ligru.hmm.topology import Topology
 from asr_ligru.hmm.tree_build import TreeOptions, build_tree, questions
@@ -51,6 +53,12 @@ def test_build_tree_of_few_leaves_asks_nothing() -> None:
     feats, alignments = utterances()
     tree = build_tree(TOPOLOGY, feats, [None, *alignments[1:]], TreeOptions(1))
     assert tree.num_pdfs == 5 * 2
+
+
+def test_build_tree_of_sums_added_up_now_and_then_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = build_tree(TOPOLOGY, *utterances(), TreeOptions(40))
+    monkeypatch.setattr(tree_build, "_HELD_UTTERANCES", 5)
+    assert torch.equal(build_tree(TOPOLOGY, *utterances(), TreeOptions(40)).table, whole.table)
 
 
 def test_questions_are_each_phone_and_clusters_without_silence() -> None:
