@@ -122,7 +122,7 @@ class HmmConfig:
     tri_leaves: int = ranged(1800, 1, 100_000)  # tied states at most
     tri_gauss: int = ranged(2000, 1, 1_000_000)
     lda_context: int = ranged(3, 0, 16)  # spliced frames on each side
-    lda_dim: int = ranged(40, 1, 512)
+    lda_dim: int = ranged(40, 1, 512)  # fewer where there are too few tied states
     lda_leaves: int = ranged(1800, 1, 100_000)
     lda_gauss: int = ranged(2000, 1, 1_000_000)
     sat_leaves: int = ranged(1800, 1, 100_000)

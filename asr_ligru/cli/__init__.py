@@ -74,6 +74,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
     _repair_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser()
@@ -84,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     _be_quiet()
     try:
-        return int(options.run(options))
+        with logging_redirect_tqdm():  # a warning would stand on the line of the bar
+            return int(options.run(options))
     except AsrLigruError as error:
         return _fail(error, options.traceback)
     except BrokenPipeError:

@@ -70,6 +70,16 @@ class LdaStats:
             self.classes.index_add(0, classes, weighted), self.scatter + weighted[:, :-1].T @ frames[:, :-1]
         )
 
+    @property
+    def num_present(self) -> int:
+        """How many of the classes occur."""
+        return int((self.classes[:, -1] > 0).sum())
+
+    @property
+    def largest_dim(self) -> int:
+        """To how many features at most they can be projected: C - 1 directions distinguish C classes that occur."""
+        return min(self.num_present - 1, len(self.scatter))
+
     def covariances(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return the mean (F,), and the covariances (F, F) within the classes and of the classes' means."""
         counts, sums = self.classes[:, -1], self.classes[:, :-1]
@@ -103,15 +113,14 @@ def estimate_lda(stats: LdaStats, dim: int) -> Lda:
     """Estimate the projection to ``dim`` features.
 
     Raises:
-        DataError: there are not enough classes: C - 1 directions distinguish C of them; or nothing varies within them.
+        DataError: ``dim`` is more than ``stats.largest_dim``, or nothing varies within the classes.
 
     Source: Kaldi, src/transform/lda-estimate.cc.
     """
-    present = int((stats.classes[:, -1] > 0).sum())
-    largest = min(present - 1, len(stats.scatter))
-    if not 0 < dim <= largest:
-        got = f"{present} classes that occur, of {len(stats.scatter)} features"
-        raise DataError(f"LDA to {dim} features: expected 1 to {largest} from {got}", fix="ask for fewer features")
+    if not 0 < dim <= stats.largest_dim:
+        got = f"{stats.num_present} classes that occur, of {len(stats.scatter)} features"
+        what = f"LDA to {dim} features: expected 1 to {stats.largest_dim} from {got}"
+        raise DataError(what, fix="ask for fewer features")
     mean, within, between = stats.covariances()
     factor, singular = cholesky(within)
     if singular:

@@ -36,6 +36,10 @@ log = logging.getLogger(__name__)
 
 BAD = "bad_utterances.jsonl"
 _HOURS_AT_ONCE = 2.0  # of speech aligned with a finished model, some 400 MB of features
+_FIXES = {
+    "audio": "correct the recordings; another sample rate: --sample-rate-hz, in recipes features.sample_rate_hz",
+    "text": "correct texts or lexicon",
+}
 FEATURES = FeaturesConfig(name="mfcc", num_bins=23, num_ceps=13, cmvn="speaker", cmvn_variance=False)
 
 
@@ -280,4 +284,5 @@ def _load(
 def _refuse_none(material: Material, utterances: Sequence[Utterance], bad: Sequence[BadUtterance]) -> None:
     if not material.utterances:
         first = f"{bad[0].utt_id}: {bad[0].reason}" if bad else "the manifest is empty"
-        raise DataError(f"none of {len(utterances)} utterances can be used; {first}", fix="correct texts or lexicon")
+        fix = _FIXES["audio" if bad and bad[0].stage == "audio" else "text"]
+        raise DataError(f"none of {len(utterances)} utterances can be used; {first}", fix=fix)

@@ -7,6 +7,7 @@ Source: Kaldi, egs/wsj/s5/steps/train_mono.sh, train_deltas.sh, train_lda_mllt.s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -32,6 +33,8 @@ from asr_ligru.hmm.model import AcousticModel
 from asr_ligru.hmm.speakers import Speakers, each_speaker, speech_weights
 from asr_ligru.hmm.train import Hook, Schedule, TrainingState, Watch, accumulate, flat_start, tied_start, train
 from asr_ligru.hmm.tree_build import TreeOptions, build_tree
+
+log = logging.getLogger(__name__)
 
 _MONO_REALIGN = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 23, 26, 29, 32, 35, 38)
 _REALIGN = (10, 20, 30)
@@ -185,7 +188,10 @@ def _lda(material: Material, config: HmmConfig, before: Trained) -> Tensor:
         if alignment is not None:
             weights = speech_weights([alignment], 0.0)
             stats = stats.accumulate(splice(frames, context, context), alignment.pdfs(tree), weights)
-    return estimate_lda(stats, config.lda_dim).matrix
+    dim = min(config.lda_dim, max(stats.largest_dim, 1))
+    if dim < config.lda_dim:
+        log.warning("LDA to %d features instead of %d: so few tied states occur", dim, config.lda_dim)
+    return estimate_lda(stats, dim).matrix
 
 
 @dataclass

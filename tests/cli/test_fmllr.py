@@ -116,6 +116,25 @@ def test_fmllr_system_read_back_is_equal(folder: Path, tmp_path: Path) -> None:
         assert torch.equal(tensor, again.trained.model.tensors()[name])
 
 
+def test_fmllr_train_few_sounds_make_fewer_features_and_that_is_said_above_the_bar(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--sample-rate-hz", str(SAMPLE_RATE_HZ), "--set", *SIZES, "lda_dim=90"]
+    assert cli.main(["fmllr", "train", str(folder / "corpus"), str(tmp_path / "model"), *more]) == 0
+    projection = System.read(tmp_path / "model" / "model").trained.projection
+    assert projection is not None
+    assert len(projection) < 90
+    lines = capsys.readouterr().err.replace("\r", "\n").splitlines()
+    assert f"LDA to {len(projection)} features instead of 90: so few tied states occur" in lines
+
+
+def test_fmllr_train_other_sample_rate_names_the_option(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["fmllr", "train", str(folder / "corpus"), str(tmp_path / "model"), "-q"]) == 3
+    assert "--sample-rate-hz" in capsys.readouterr().err
+
+
 def test_fmllr_wrong_setting_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(folder / "corpus", folder / "other", "sat_gaus=70") == 2
     assert "sat_gauss" in capsys.readouterr().err
