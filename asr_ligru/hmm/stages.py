@@ -18,7 +18,7 @@ from torch import Tensor
 from asr_ligru import ranks
 from asr_ligru.config import HmmConfig
 from asr_ligru.features.deltas import add_deltas
-from asr_ligru.features.fmllr import apply, compose
+from asr_ligru.features.fmllr import compose
 from asr_ligru.features.fmllr_adapt import Limits, adapt
 from asr_ligru.features.fmllr_basis import BasisStats, estimate_basis, preconditioner
 from asr_ligru.features.fmllr_stats import FmllrStats
@@ -188,7 +188,7 @@ def _lda(material: Material, config: HmmConfig, before: Trained) -> Tensor:
         if alignment is not None:
             weights = speech_weights([alignment], 0.0)
             stats = stats.accumulate(splice(frames, context, context), alignment.pdfs(tree), weights)
-    dim = min(config.lda_dim, max(stats.largest_dim, 1))
+    dim = min(config.lda_dim, stats.largest_dim)
     if dim < config.lda_dim:
         log.warning("LDA to %d features instead of %d: so few tied states occur", dim, config.lda_dim)
     return estimate_lda(stats, dim).matrix
@@ -253,8 +253,8 @@ class _Adaptation:
         """Estimate anew on top of what there is, and move the features."""
         more = self._estimated(state.model, state.feats, state.alignments, add_up=True)
         self.transforms = compose(more, self.transforms)
-        for i, (speaker, frames) in enumerate(zip(self.speakers.of_utterance, self.unadapted, strict=True)):
-            state.feats[i] = apply(self.transforms[speaker], frames)
+        state.feats.clear()  # before the new ones need the memory
+        state.feats += self.speakers.transform(self.transforms, self.unadapted)
 
     def _estimated(
         self,

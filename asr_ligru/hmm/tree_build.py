@@ -111,10 +111,10 @@ def _collect(topology: Topology, feats: Sequence[Tensor], alignments: Sequence[A
     return _Contexts(keys, total)
 
 
-def _joined(codes: Sequence[Tensor], sums: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+def _joined(codes: list[Tensor], sums: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     """Add up the rows with the same code."""
-    code, place = torch.unique(torch.cat(list(codes)), return_inverse=True)
-    return [code], [_summed(torch.cat(list(sums)), place)]
+    code, place = torch.unique(torch.cat(codes), return_inverse=True)
+    return [code], [_summed(torch.cat(sums), place)]
 
 
 def _summed(rows: Tensor, place: Tensor) -> Tensor:
