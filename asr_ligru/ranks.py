@@ -61,6 +61,15 @@ def add_up(*tables: Tensor) -> None:
             dist.all_reduce(table)
 
 
+def adding_up(table: Tensor) -> Callable[[], object]:
+    """Begin what ``add_up`` does with a tensor; it is not to be touched until what is returned was called."""
+    if count() == 1:
+        return lambda: None
+    work = dist.all_reduce(table, async_op=True)
+    assert work is not None
+    return lambda: work.wait()
+
+
 def highest(*numbers: int) -> list[int]:
     """Return the largest of each number over the processes."""
     if count() == 1:

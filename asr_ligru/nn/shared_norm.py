@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from asr_ligru import ranks
+from asr_ligru.ops.weight_gradients import catch_up
 
 
 def normalise_together(
@@ -35,20 +36,13 @@ def _precise(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def _normalised_alone(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Return what torch makes of this process' frames alone, fast, and their mean and biased variance."""
-    mean, variance = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1])
-    y = torch.batch_norm(x, None, None, mean, variance, True, 1.0, eps, torch.backends.cudnn.enabled)
-    return y, mean, variance * ((len(x) - 1) / len(x)) if len(x) > 1 else torch.zeros_like(variance)
-
-
 class _Together(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, frames: Tensor, weight: Tensor, bias: Tensor, eps: float, counted: bool
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         x, own = _precise(frames), len(frames) if counted else 0
-        y, own_mean, own_variance = _normalised_alone(x, eps)
+        own_mean, own_variance = torch.ops.aten.batch_norm_update_stats(x, None, None, 0.0)
         mean, variance = own_mean.double(), own_variance.double()
         sums = torch.cat([own * mean, own * (variance + mean**2), mean.new_tensor([own])])
         ranks.add_up(sums)
@@ -56,8 +50,8 @@ class _Together(torch.autograd.Function):
         mean, squares = (sums[:-1] / count).chunk(2)
         variance = (squares - mean**2).clamp(min=0).to(x.dtype)
         mean = mean.to(x.dtype)
-        gain = weight * (variance + eps).rsqrt()
-        y.mul_(gain * (own_variance + eps).sqrt()).add_((own_mean - mean) * gain + bias)
+        affine = weight.to(x.dtype), bias.to(x.dtype)
+        y = torch.batch_norm(x, *affine, mean, variance, False, 0.0, eps, torch.backends.cudnn.enabled)
         ctx.save_for_backward(x, weight, mean, (variance + eps).rsqrt())
         ctx.eps, ctx.share, ctx.dtype = eps, 1.0 / float(count) if counted else 0.0, frames.dtype
         ctx.mark_non_differentiable(mean, variance, count)
@@ -67,16 +61,18 @@ class _Together(torch.autograd.Function):
     def backward(ctx: Any, d_y: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         """Return the gradients of the frames, and what these add to those of weight and bias.
 
-        Torch's own gives them as if these frames were all; in each channel that of the frames then differs from the
-        true one by a constant and ``slope`` times the frames.
+        In each channel those of the frames are ``gain`` times what came, plus ``slope`` times the frames, plus a
+        constant. Summing over the processes is what takes time: gradients of weights are computed meanwhile.
         """
         x, weight, mean, scale = ctx.saved_tensors
-        inputs = (_precise(d_y), x, weight.to(x.dtype), None, None, mean, scale, True, ctx.eps, [True] * 3)
-        d_x, d_weight, d_bias = torch.ops.aten.native_batch_norm_backward(*inputs)
+        d_y, gain = _precise(d_y), weight * scale
+        inputs = (d_y, x, weight.to(x.dtype), None, None, mean, scale, True, ctx.eps, [False, True, True])
+        _, d_weight, d_bias = torch.ops.aten.native_batch_norm_backward(*inputs)
         totals = torch.stack([d_weight, d_bias])
-        own = totals / len(x)
-        ranks.add_up(totals)
-        of_weight, of_bias = (own - totals * ctx.share) * (weight * scale)
+        added_up = ranks.adding_up(totals)
+        catch_up()
+        added_up()
+        of_weight, of_bias = -ctx.share * gain * totals
         slope = of_weight * scale
-        d_x.addcmul_(x, slope).add_(of_bias - mean * slope)
+        d_x = torch.addcmul(of_bias - mean * slope, x, slope).addcmul_(d_y, gain)
         return d_x.to(ctx.dtype), d_weight.to(weight.dtype), d_bias.to(weight.dtype), None, None

@@ -16,6 +16,7 @@ from asr_ligru.ops.fused_cpu.linear import product
 from asr_ligru.ops.fused_cpu.memory import unwritten
 from asr_ligru.ops.fused_cpu.pool import run_all
 from asr_ligru.ops.fused_cpu.tiles import split_rows
+from asr_ligru.ops.weight_gradients import of_weight
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class _Gated(torch.autograd.Function):
             job.grad_v = Frames.of(grad_v)
         job.grad_h0 = grad_h0.data_ptr()
         _run(cell, job, "backward", u, len(h), layout)
-        grad_u = _weight_gradient(cell.feedback, len(u), grad_v, layout.before(h, h0, u.shape[2]))
+        grad_u = of_weight(u, lambda: _weight_gradient(cell.feedback, len(u), grad_v, layout.before(h, h0, u.shape[2])))
         return None, grad_wx.sum(0, keepdim=True) if shared else grad_wx, grad_u, grad_h0, None, None, None, None
 
 

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from asr_ligru.ops.weight_gradients import of_weight
+
 # What torch.set_float32_matmul_precision sets, for CPUs; its getter refuses once a GPU's precision was set on its own.
 _PRECISION: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]  # set when torch is imported
 
@@ -82,7 +84,7 @@ class _Linear(torch.autograd.Function):
         need_x, need_w, need_b = ctx.needs_input_grad
         flat = grad.reshape(-1, w.shape[0])
         grad_x = _multiply(grad, w.t(), None) if need_x else None
-        grad_w = product(flat.t(), x.reshape(-1, w.shape[1])) if need_w else None
+        grad_w = of_weight(w, lambda: product(flat.t(), x.reshape(-1, w.shape[1]))) if need_w else None
         return grad_x, grad_w, flat.sum(0) if need_b else None
 
 
