@@ -213,6 +213,7 @@ class TrainConfig:
     max_utterances: int | None = ranged(None, 1)  # of each set, for smoke runs
     batch_frames: int = ranged(8000, 1)  # padded frames in a batch, before stacking
     max_batch_size: int = ranged(64, 1)  # utterances
+    batch_multiple: int = ranged(2, 1, 1024)  # of utterances in a batch, where they fit: processes get equal parts
     accumulate: int = ranged(1, 1, 1024)
     optimizer: str = choice("adamw", "adam", "rmsprop", "sgd")
     lr: float = ranged(1e-3, 0.0, 10.0)

@@ -29,12 +29,14 @@ class BatchPlan:
         max_batch_size: most utterances in a batch.
         seed: of the run.
         start_frames: longest utterance of epoch 1 when short ones come first, doubled each epoch; None for all at once.
+        multiple: of utterances in a batch, where so many fit, for as many processes to divide it equally.
     """
 
     batch_frames: int
     max_batch_size: int
     seed: int = 0
     start_frames: int | None = None
+    multiple: int = 1
 
     def batches(self, num_frames: Lengths, epoch: int) -> Indices:
         """Return the batches of one epoch as lists of indices.
@@ -44,7 +46,8 @@ class BatchPlan:
             epoch: from 1; 0 gives sorted batches without any randomness, for evaluation.
 
         Returns:
-            Batches in the order to take them. An utterance longer than ``batch_frames`` is a batch of its own.
+            Batches in the order to take them, each sorted by length. An utterance longer than ``batch_frames`` is a
+            batch of its own.
         """
         lengths = np.asarray(num_frames, dtype=np.int64)
         indices = np.flatnonzero(lengths <= self.longest(epoch, int(lengths.max(initial=0))))
@@ -53,7 +56,7 @@ class BatchPlan:
         rng = generator(self.seed, epoch, "batches")
         jitter = rng.uniform(0.9, 1.1, len(indices))  # so that neighbours in length change
         cut = self._cut(lengths, indices[np.argsort(lengths[indices] * jitter, kind="stable")])
-        return [cut[i] for i in rng.permutation(len(cut))]
+        return [sorted(cut[i], key=lengths.__getitem__) for i in rng.permutation(len(cut))]
 
     def longest(self, epoch: int, of_all: int) -> int:
         """Return the longest utterance of ``epoch``, in frames."""
@@ -67,10 +70,11 @@ class BatchPlan:
         longest = 0
         for index in order.tolist():
             longest = max(longest, int(lengths[index]))
-            full = len(batch) == self.max_batch_size or longest * (len(batch) + 1) > self.batch_frames
-            if batch and full:
-                batches.append(batch)
-                batch, longest = [], int(lengths[index])
+            while batch and (len(batch) == self.max_batch_size or longest * (len(batch) + 1) > self.batch_frames):
+                kept = len(batch) // self.multiple * self.multiple or len(batch)
+                batches.append(batch[:kept])
+                batch = batch[kept:]
+                longest = int(lengths[[*batch, index]].max())
             batch.append(index)
         return [*batches, batch] if batch else batches
 

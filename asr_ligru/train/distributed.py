@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,13 @@ def local_gpu() -> str:
 
 def own_part(batches: Indices) -> Indices:
     """Return this process' part of each batch; where none is left for it, the first utterance, not to be counted."""
-    return batches if ranks.count() == 1 else [list(ranks.share(batch)) or batch[:1] for batch in batches]
+    return batches if ranks.count() == 1 else [_part(batch) or batch[:1] for batch in batches]
+
+
+def _part(batch: list[int]) -> list[int]:
+    """Deal a batch, which is sorted by length, to and fro: 0 1 1 0 0 1 ... gives all nearly as many frames."""
+    there_and_back = [*range(ranks.count()), *reversed(range(ranks.count()))]
+    return [index for index, taker in zip(batch, cycle(there_and_back), strict=False) if taker == ranks.rank()]
 
 
 def own_batches(batches: Indices) -> Indices:

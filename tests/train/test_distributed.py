@@ -190,6 +190,19 @@ def test_train_goes_on_with_other_numbers_of_ranks_and_says_so(
     assert all(math.isfinite(m["train_loss"]) for m in metrics_of(tmp_path))
 
 
+def test_parts_of_a_sorted_batch_have_as_many_frames() -> None:
+    lengths = [100, 110, 130, 160, 200, 250, 310, 380]
+
+    def work() -> None:
+        parts = ranks.gathered(distributed.own_part([list(range(8)), [5]]))
+        assert sorted(index for part in parts for index in part[0]) == list(range(8))
+        frames = [sum(lengths[index] for index in part[0]) for part in parts]
+        assert max(frames) < 1.06 * min(frames)  # every second one: 1.22
+        assert [part[1] for part in parts] == [[5], [5]]
+
+    several_ranks.run(2, work)
+
+
 def test_agree_names_the_rank_that_differs() -> None:
     def work() -> None:
         distributed.agree(step=3, command=["a", 1])
