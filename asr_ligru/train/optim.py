@@ -18,9 +18,9 @@ def build_optimizer(parameters: Iterable[Tensor], config: TrainConfig, lr: float
     decay = config.weight_decay
     betas = (config.betas[0], config.betas[1])
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr, betas=betas, weight_decay=decay)
+        return torch.optim.AdamW(parameters, lr, betas=betas, weight_decay=decay, fused=True)
     if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr, betas=betas, weight_decay=decay)
+        return torch.optim.Adam(parameters, lr, betas=betas, weight_decay=decay, fused=True)
     if config.optimizer == "rmsprop":
         return torch.optim.RMSprop(parameters, lr, alpha=config.alpha, weight_decay=decay)
     return torch.optim.SGD(parameters, lr, momentum=config.momentum, weight_decay=decay)
