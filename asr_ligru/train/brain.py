@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from asr_ligru.data.dataset import SpeechDataset
 from asr_ligru.decode.result import Result
 from asr_ligru.models.build import Model
 from asr_ligru.nn.ligru import layer_growth
+from asr_ligru.ops.weight_gradients import postponed
 from asr_ligru.train import distributed, memory, nonfinite, workers
 from asr_ligru.train.calibration import TEMPERATURES, Calibration, fit_temperature, of_all_processes
 from asr_ligru.train.corpus import Corpus
@@ -78,7 +80,9 @@ class AsrBrain(Brain):  # type: ignore[misc]
         self.config, self.corpus, self.state, self.run_dir = config, corpus, state, run_dir
         self.save, self.stop, self.bar = save, stop, bar
         self.schedule = Schedule(train)
-        plan = BatchPlan(train.batch_frames, train.max_batch_size, config.seed, train.curriculum_start_frames)
+        plan = BatchPlan(
+            train.batch_frames, train.max_batch_size, config.seed, train.curriculum_start_frames, train.batch_multiple
+        )
         self.train_batches = corpus.train.batches(plan, lambda: state.lost_shards, distributed.own_part)
         self.dev_batches = EpochBatches(plan, corpus.dev.num_frames, distributed.own_batches)
         self.objective = objective_of(config, corpus)
@@ -128,12 +132,11 @@ class AsrBrain(Brain):  # type: ignore[misc]
         with self.training_ctx:
             predictions = self.compute_forward(batch, Stage.TRAIN)
         losses = self.compute_objectives(predictions, batch, Stage.TRAIN)
-        loss = per_token(losses, batch, counted)
-        whole = loss.detach().clone()
-        ranks.add_up(whole)
+        loss, whole = per_token(losses, batch, counted)
         finite = bool(torch.isfinite(whole))
         if finite:
-            (loss / size).backward()  # type: ignore[no-untyped-call]
+            with postponed() if ranks.count() > 1 else nullcontext():
+                (loss / size).backward()  # type: ignore[no-untyped-call]
         if finite and (done % group == size - 1 or done + 1 == total):
             finite = self._update()
         if not finite:

@@ -71,19 +71,23 @@ def frame_losses(log_probs: Tensor, batch: Batch, smoothing: float = 0.0) -> Ten
     return -picked.masked_fill(~valid.to(log_probs.device), 0.0).sum(1)
 
 
-def per_token(losses: Tensor, batch: Batch, counted: bool = True) -> Tensor:
+def per_token(losses: Tensor, batch: Batch, counted: bool = True) -> tuple[Tensor, Tensor]:
     """Return the batch's loss: nats for each token, so that long and short batches weigh alike.
 
-    Where several processes have a part of the batch each, the tokens are those of all parts, and the sum of what the
-    processes get is the loss.
+    Where several processes have a part of the batch each, the tokens are those of all parts.
 
     Args:
         losses: (B,) of the utterances.
         batch: the part of this process.
         counted: False where this part is another process' too.
+
+    Returns:
+        What this part adds to the loss, with gradient; and the loss, without.
     """
     total, tokens = losses.sum(), batch.token_lens.sum()
     if not counted:
         total, tokens = total * 0.0, tokens * 0
-    ranks.add_up(tokens)
-    return total / tokens.clamp(min=1)
+    sums = torch.stack([total.detach(), tokens.to(total)])
+    ranks.add_up(sums)
+    nats, number = sums[0], sums[1].clamp(min=1)
+    return total / number, nats / number

@@ -76,12 +76,12 @@ def test_losses_are_computed_in_float32(dtype: torch.dtype) -> None:
 
 def test_per_token_divides_by_all_tokens_of_the_batch() -> None:
     _, batch = case()
-    assert float(per_token(torch.tensor([1.0, 2.0, 3.0, 12.0]), batch)) == 2.0  # 18 nats over 3 + 1 + 5 + 0 tokens
+    assert per_token(torch.tensor([1.0, 2.0, 3.0, 12.0]), batch) == (2.0, 2.0)  # 18 nats over 3 + 1 + 5 + 0 tokens
 
 
 def test_per_token_of_a_batch_without_tokens_is_finite() -> None:
     _, batch = case(([], []))
-    assert float(per_token(torch.tensor([1.0, 2.0]), batch)) == 3.0
+    assert per_token(torch.tensor([1.0, 2.0]), batch) == (3.0, 3.0)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
