@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -11,11 +11,14 @@ from torch import Tensor
 from asr_ligru.config import CorpusConfig
 from asr_ligru.data import audio
 from asr_ligru.data.batching import BatchPlan
+from asr_ligru.data.parts import whole_speakers
 from asr_ligru.decode.choose import make_decoder
 from asr_ligru.decode.result import Decoder, Result
 from asr_ligru.errors import DataError
 from asr_ligru.models.load import LoadedModel
 from asr_ligru.typing import Hypothesis, Utterance
+
+_HOURS_AT_ONCE = 2.0  # of speech, whose features and those of each speaker are held: some 250 MB
 
 
 @dataclass
@@ -49,7 +52,7 @@ def decode_utterances(
 
     Args:
         model: what decodes.
-        utterances: what to decode.
+        utterances: what to decode, each with an id of its own.
         decoder: from log probabilities to words; that of ``make_decoder`` when omitted.
         reading: how audio is opened; by default as in the model's training.
         batch_frames: most frames in a padded batch.
@@ -58,30 +61,41 @@ def decode_utterances(
     Returns:
         Hypotheses in the order of ``utterances``, and the time it took.
     """
-    decoder = decoder or make_decoder(model)
+    decoder, reading = decoder or make_decoder(model), reading or model.config.corpus
+    plan = BatchPlan(batch_frames, max_batch_size=64)
     timing = Timing()
     started = time.monotonic()
-    hyps: dict[int, Hypothesis] = {}
-    raws: dict[int, Tensor] = {}
-    for index, utterance in enumerate(utterances):
-        try:
-            raws[index] = _read(model, utterance, reading or model.config.corpus)
-            timing.audio_s += utterance.duration_s
-        except DataError as error:
-            hyps[index] = Hypothesis(utterance.utt_id, "", status=error.what)
-            tick()
-    model.frontend.add_speakers((utterances[i].speaker, raw) for i, raw in raws.items())
-    feats = {i: model.frontend(raw, utterances[i].speaker) for i, raw in raws.items()}
-    order = list(feats)
-    plan = BatchPlan(batch_frames, max_batch_size=64)
-    for batch in plan.batches([len(feats[i]) for i in order], epoch=0):
-        members = [order[i] for i in batch]
-        results = decode_feats(model, [feats[i] for i in members], decoder)
-        for index, result in zip(members, results, strict=True):
-            hyps[index] = Hypothesis(utterances[index].utt_id, result.text, result.score)
+    found: dict[str, Hypothesis] = {}
+    for part in whole_speakers(utterances, _HOURS_AT_ONCE):
+        for hyp in _decode_part(model, part, decoder, reading, plan, timing):
+            found[hyp.utt_id] = hyp
             tick()
     timing.wall_s = time.monotonic() - started
-    return [hyps[i] for i in range(len(utterances))], timing
+    return [found[utterance.utt_id] for utterance in utterances], timing
+
+
+def _decode_part(
+    model: LoadedModel,
+    utterances: Sequence[Utterance],
+    decoder: Decoder,
+    reading: CorpusConfig,
+    plan: BatchPlan,
+    timing: Timing,
+) -> Iterator[Hypothesis]:
+    """Yield the hypotheses of utterances whose features are held together, the bad ones' first."""
+    read: list[tuple[Utterance, Tensor]] = []
+    for utterance in utterances:
+        try:
+            read.append((utterance, _read(model, utterance, reading)))
+            timing.audio_s += utterance.duration_s
+        except DataError as error:
+            yield Hypothesis(utterance.utt_id, "", status=error.what)
+    model.frontend.add_speakers((utterance.speaker, raw) for utterance, raw in read)
+    feats = [model.frontend(raw, utterance.speaker) for utterance, raw in read]
+    for batch in plan.batches([len(own) for own in feats], epoch=0):
+        results = decode_feats(model, [feats[i] for i in batch], decoder)
+        for index, result in zip(batch, results, strict=True):
+            yield Hypothesis(read[index][0].utt_id, result.text, result.score)
 
 
 def decode_feats(model: LoadedModel, feats: Sequence[Tensor], decoder: Decoder, n_best: int = 1) -> list[Result]:

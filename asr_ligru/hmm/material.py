@@ -98,22 +98,6 @@ def drawn(utterances: Sequence[Utterance], max_hours: float) -> list[Utterance]:
     return [utterance for utterance in utterances if utterance.utt_id in chosen]
 
 
-def whole_speakers(utterances: Sequence[Utterance], hours: float) -> list[list[Utterance]]:
-    """Divide utterances into parts of at least so many hours, but for the last, all of a speaker's in one part."""
-    of_speaker: dict[str, list[Utterance]] = {}
-    for utterance in utterances:
-        of_speaker.setdefault(utterance.speaker or utterance.utt_id, []).append(utterance)
-    parts: list[list[Utterance]] = []
-    left_s = 0.0
-    for spoken in of_speaker.values():
-        if left_s <= 0:
-            parts.append([])
-            left_s = 3600 * hours
-        parts[-1] += spoken
-        left_s -= sum(utterance.duration_s for utterance in spoken)
-    return parts
-
-
 def _problem(utterance: Utterance, vocabulary: Vocabulary) -> str:
     missing = vocabulary.missing([utterance])
     if missing:

@@ -13,6 +13,7 @@ from asr_ligru import ranks
 from asr_ligru.config import Config, CorpusConfig, FeaturesConfig, HmmConfig, as_dict
 from asr_ligru.data.kaldi_io import write_table
 from asr_ligru.data.manifest import read_manifest, write_bad_utterances
+from asr_ligru.data.parts import whole_speakers
 from asr_ligru.data.source import FeatureSource
 from asr_ligru.errors import DataError
 from asr_ligru.features.fmllr import Estimate
@@ -21,7 +22,7 @@ from asr_ligru.hmm.chain import train_chain
 from asr_ligru.hmm.decode_words import Unigram
 from asr_ligru.hmm.frontend import FmllrFrontend
 from asr_ligru.hmm.known_times import PhoneTimes
-from asr_ligru.hmm.material import Material, drawn, load, unaligned, whole_speakers
+from asr_ligru.hmm.material import Material, drawn, load, unaligned
 from asr_ligru.hmm.stages import Trained
 from asr_ligru.hmm.system import System
 from asr_ligru.hmm.times import Timed, ctm, file_names, text_grid, timed

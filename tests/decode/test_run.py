@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from asr_ligru.data import audio
+from asr_ligru.decode import run
 from asr_ligru.decode.greedy import GreedyDecoder
 from asr_ligru.decode.run import Timing, decode_feats, decode_utterances
 from asr_ligru.models.load import LoadedModel, load_model
@@ -140,3 +141,16 @@ def test_decode_with_speaker_statistics_takes_them_over_all_of_a_speaker(
     decode_utterances(model, of_one)
     every_frame = torch.cat([model.frontend(raw, "someone") for raw in raws])
     torch.testing.assert_close(every_frame.mean(0), torch.zeros(every_frame.shape[1]), atol=1e-4, rtol=0.0)
+
+
+def test_decode_part_by_part_equals_all_at_once(
+    model: LoadedModel, utterances: list[Utterance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken = [replace(utterance, speaker="ab"[number % 2]) for number, utterance in enumerate(utterances)]
+    whole, _ = decode_utterances(model, spoken)
+    sizes: list[int] = []
+    part = run._decode_part
+    monkeypatch.setattr(run, "_HOURS_AT_ONCE", 1e-9)
+    monkeypatch.setattr(run, "_decode_part", lambda *args: sizes.append(len(args[1])) or part(*args))
+    assert decode_utterances(model, spoken)[0] == whole
+    assert sizes == [3, 2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from asr_ligru.hmm.material import drawn, whole_speakers
+from asr_ligru.hmm.material import drawn
 from asr_ligru.typing import Utterance
 
 SPOKEN = [
@@ -23,12 +23,3 @@ def test_drawn_hours_are_reached_whatever_the_order() -> None:
 
 def test_drawn_more_hours_keep_what_fewer_have() -> None:
     assert {u.utt_id for u in drawn(SPOKEN, 0.02)} < {u.utt_id for u in drawn(SPOKEN, 0.06)}
-
-
-def test_whole_speakers_are_never_parted() -> None:
-    parts = whole_speakers(SPOKEN, 0.05)  # a and b say 0.04 h each, four unknown speakers 0.01 each
-    assert [[u.utt_id for u in part] for part in parts] == [
-        ["a0", "a1", "a2", "a3", "b0", "b1", "b2", "b3"],
-        ["-0", "-1", "-2", "-3"],
-    ]
-    assert whole_speakers([], 1.0) == []
