@@ -6,6 +6,7 @@ Where that was not set up there is one process, and everything here returns what
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,7 @@ from torch import Tensor
 from asr_ligru.safety.folder_lock import locked
 
 _LOOK_AGAIN_S = 0.5
+_AWAKE_S = 0.1
 T = TypeVar("T")
 
 
@@ -56,18 +58,30 @@ def add_up(*tables: Tensor) -> None:
     Args:
         tables: of the same shapes in each process; contiguous, on the CPU or on the process' own GPU.
     """
-    if count() > 1:
-        for table in tables:
-            dist.all_reduce(table)
+    for finish in [adding_up(table) for table in tables]:
+        finish()
 
 
 def adding_up(table: Tensor) -> Callable[[], object]:
     """Begin what ``add_up`` does with a tensor; it is not to be touched until what is returned was called."""
-    if count() == 1:
-        return lambda: None
-    work = dist.all_reduce(table, async_op=True)
+    return _begin(table, dist.ReduceOp.SUM) if count() > 1 else lambda: None
+
+
+def _begin(table: Tensor, operation: Any) -> Callable[[], None]:
+    """Begin to reduce a tensor over the processes, in place, and return what waits for the end of it.
+
+    It waits awake at first: a process that slept takes long to be as fast as before (docs/distributed.md).
+    """
+    work = dist.all_reduce(table, operation, async_op=True)
     assert work is not None
-    return lambda: work.wait()
+
+    def finish() -> None:
+        until = time.monotonic() + _AWAKE_S
+        while not (table.is_cuda or work.is_completed()) and time.monotonic() < until:
+            os.sched_yield()  # to the thread that talks to the others, or to another process
+        work.wait()
+
+    return finish
 
 
 def highest(*numbers: int) -> list[int]:
@@ -75,7 +89,7 @@ def highest(*numbers: int) -> list[int]:
     if count() == 1:
         return list(numbers)
     table = torch.tensor(numbers)
-    dist.all_reduce(table, dist.ReduceOp.MAX)
+    _begin(table, dist.ReduceOp.MAX)()
     return table.tolist()
 
 

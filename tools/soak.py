@@ -119,7 +119,7 @@ def main() -> int:
     command = [
         sys.executable, "-m", "asr_ligru", "train", *options.overrides, *(f"train.augment.{a}" for a in AUGMENT),
         f"train.augment.noise_dir={options.noise}", f"train.max_steps={options.steps}", "train.epochs=100000",
-        "train.schedule=constant", f"exp_dir={run_dir}", "train.progress=false",
+        "train.schedule=constant", f"exp_dir={run_dir}", "train.progress=false", "decode.split=none",
     ]  # fmt: skip
     with subprocess.Popen(command, start_new_session=True) as process:
         samples = watch(process, options.out)
