@@ -21,6 +21,7 @@ from asr_ligru.hmm.hybrid import HybridHmm
 from asr_ligru.models.build import Model, build_model, token_model
 from asr_ligru.models.folder import ModelFolder, read_model_folder
 from asr_ligru.models.hybrid import HybridModel
+from asr_ligru.ops.fused_cpu.memory import keep_few_kernels
 from asr_ligru.safety import Limits, printable, safe_extract
 from asr_ligru.text.tokenizer import Tokenizer
 
@@ -113,10 +114,13 @@ class LoadedModel:
 def load_model(path: Path) -> LoadedModel:
     """Load a model folder, the ``model`` folder inside a run folder, or a ``.zip`` of one.
 
+    oneDNN is told, by the environment, to keep fewer kernels: see ``keep_few_kernels``.
+
     Raises:
         DataError: there is no model, or it was altered, or it does not fit its own configuration.
         EnvironmentError_: no room to unpack a ``.zip``.
     """
+    keep_few_kernels()
     with model_folder(path) as folder:
         try:
             return _load(folder)

@@ -25,5 +25,5 @@ def test_cell_by_name_trains_with_falling_loss_and_is_scored(cell: str, corpus: 
     assert json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["status"] == "done"
     assert json.loads((run_dir / "wer.json").read_text(encoding="utf-8"))["words"]
     metrics = (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    losses = [json.loads(line)["dev_loss"] for line in metrics]
-    assert losses[-1] < 0.9 * losses[0]
+    losses = [json.loads(line)["train_loss"] for line in metrics]  # the first is the mean over the first updates
+    assert losses[-1] < 0.8 * losses[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,15 @@ def test_load_run_folder_or_its_model_folder_gives_the_same_model(tmp_path: Path
     tensors = of_model.network.state_dict()
     assert all(torch.equal(tensor, tensors[name]) for name, tensor in of_run.network.state_dict().items())
     assert of_run.config == of_model.config
+
+
+def test_load_model_lets_onednn_keep_few_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    load_model(write_model(tmp_path))
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "16"
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "300")
+    load_model(tmp_path)
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "300"
 
 
 def test_load_model_with_fitted_statistics_normalises_as_before(tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ def keep_few_kernels() -> None:
 
     To be called before its first product. Packed batches hardly ever have as many frames as one before, so nothing is
     used again beyond a training step, and small pieces that stay break up the memory freed around them (measured, with
-    batches of 1500 frames of 4x256: 600 MB instead of 395 after 36 steps, and rising, in the same time).
+    batches of 1500 frames of 4x256: 600 MB instead of 395 after 36 steps, and rising, in the same time; decoding two
+    hours of speech: 1600 MB instead of 880).
     """
     for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         os.environ.setdefault(name, "16")
