@@ -92,7 +92,9 @@ def test_train_not_finite_ends_with_5_and_the_parameters_of_the_last_good_step(
     assert found.step == UPDATE - 1
     assert all(torch.equal(tensor, found.tensors["model"][name]) for name, tensor in seen["model"].state_dict().items())
     whose = list(seen["batch"].utt_ids)
-    named = f"utterances {', '.join(whose)}" if what == "gradient is" else f"utterance {whose[0]}"
+    assert len(whose) == 6
+    all_of_them = f"utterances {', '.join(whose[:5])} and 1 more"
+    named = all_of_them if what == "gradient is" else f"utterance {whose[0]}"
     assert f"the {what} not finite at update {UPDATE} ({named})" in message
     assert ("cell=sligru" in message) == (cell == "ligru")
     assert "Traceback" not in message
