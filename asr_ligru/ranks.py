@@ -20,7 +20,7 @@ from torch import Tensor
 from asr_ligru.safety.folder_lock import locked
 
 _LOOK_AGAIN_S = 0.5
-_AWAKE_S = 0.1
+_AWAKE_S = 0.1  # longer than nearly all waits of a training step, which are some milliseconds
 T = TypeVar("T")
 
 
@@ -63,7 +63,11 @@ def add_up(*tables: Tensor) -> None:
 
 
 def adding_up(table: Tensor) -> Callable[[], object]:
-    """Begin what ``add_up`` does with a tensor; it is not to be touched until what is returned was called."""
+    """Begin what ``add_up`` does with a tensor, and return what waits for the end of it.
+
+    Args:
+        table: as for ``add_up``; it is not to be touched before the end.
+    """
     return _begin(table, dist.ReduceOp.SUM) if count() > 1 else lambda: None
 
 

@@ -8,7 +8,15 @@ from asr_ligru.typing import Utterance
 
 
 def whole_speakers(utterances: Sequence[Utterance], hours: float) -> list[list[Utterance]]:
-    """Divide utterances into parts of at least so many hours, but for the last, all of a speaker's in one part."""
+    """Divide utterances into parts of at least so many hours, but for the last, all of a speaker's in one part.
+
+    Args:
+        utterances: one without a speaker counts as a speaker's only one.
+        hours: of speech, > 0.
+
+    Returns:
+        The parts, speakers in the order in which they first occur.
+    """
     of_speaker: dict[str, list[Utterance]] = {}
     for utterance in utterances:
         of_speaker.setdefault(utterance.speaker or utterance.utt_id, []).append(utterance)

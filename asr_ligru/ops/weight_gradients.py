@@ -17,7 +17,10 @@ _postponed: ContextVar[list[Callable[[], None]] | None] = ContextVar("postponed"
 
 @contextmanager
 def postponed() -> Iterator[None]:
-    """Postpone those of the backward passes inside, to the next ``catch_up`` or the end."""
+    """Postpone those of the backward passes inside, to the next ``catch_up`` or the end of the block.
+
+    What they are computed from is held until then. When the block raises, they are dropped.
+    """
     before = _postponed.set([])
     try:
         yield
@@ -37,8 +40,8 @@ def of_weight(weight: Tensor, gradient: Callable[[], Tensor]) -> Tensor | None:
     """Return the gradient of a weight for autograd to add; None where it is postponed.
 
     Args:
-        weight: only that of a leaf can be postponed.
-        gradient: computes it; what it reads must stay as it is until the end of the backward pass.
+        weight: of any shape; only that of a leaf can be postponed.
+        gradient: computes it, of the same shape; what it reads must stay as it is until the end of the backward pass.
     """
     waiting = _postponed.get()
     if waiting is None or not weight.is_leaf:
