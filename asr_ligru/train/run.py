@@ -23,6 +23,7 @@ from asr_ligru.models.build import build_model
 from asr_ligru.models.folder import write_model_folder
 from asr_ligru.models.network import check_heads
 from asr_ligru.nn.frontend import StackFrames
+from asr_ligru.ops import denormals
 from asr_ligru.ops.fused_cpu.memory import keep_few_kernels, keep_freed_memory
 from asr_ligru.safety import atomic_write, json_text, printable, read_json
 from asr_ligru.train import checkpoint, distributed, workers
@@ -86,6 +87,7 @@ def train(config: Config, command: str = "") -> Path:
             held.enter_context(run_lock(run.dir))
         stop = held.enter_context(StopRequest(ranks.count() > 1))
         held.enter_context(workers.watched())
+        held.enter_context(denormals.flushed())
         if _prepare(run):
             return run.dir
         _set_threads(config)
