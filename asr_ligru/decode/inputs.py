@@ -70,6 +70,8 @@ def _of_argument(argument: str, suffixes: Collection[str]) -> Iterator[Input]:
     path = Path(argument)
     if argument == STDIN:
         yield Input(STDIN, None, PurePath("stdin"))
+    elif not argument:  # which a Path takes for the current folder
+        yield Input("''", path, _NOWHERE, problem="an empty name (a variable that is not set?); . is this folder")
     elif path.is_dir():
         yield from _of_folder(path, suffixes)
     elif path.suffix == ".jsonl":

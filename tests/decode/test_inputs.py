@@ -48,6 +48,16 @@ def test_find_inputs_folder_without_audio_is_a_problem_not_nothing(tmp_path: Pat
     assert ".flac" in one.problem
 
 
+def test_find_inputs_empty_name_is_a_problem_not_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path / "a.wav")
+    monkeypatch.chdir(tmp_path)
+    (one,) = find_inputs([""])
+    assert "empty name" in one.problem
+    assert names(["."]) == ["a.wav"]
+
+
 def test_find_inputs_odd_names_stay_as_they_are(tmp_path: Path) -> None:
     touch(*(tmp_path / "in" / name for name in ODD))
     inputs = find_inputs([str(tmp_path / "in")])
