@@ -1,60 +1,122 @@
 """Measure how much faster two processes train than one, each of one thread.
 
-    python -m tools.bench_ranks [--repeats 5] [--steps 60] [--ranks 2] [-- recipe=an4_ctc_ligru]
+    python -m tools.bench_ranks [--turns 40] [--updates 5] [--ranks 2] [-- recipe=an4_ctc_ligru]
 
-Both make the same updates with the same batches. One process and several take turns; the first 10 updates, in which
-caches fill, are not counted: each time is that of a run less that of a run of 10. The machine must have as many idle
-cores as there are processes.
+Both make the same updates with the same batches, and take turns of some updates, a second or two: one waits while
+the other works. The first update of a turn is not counted, nor are the first two turns, in which caches fill. The
+machine must have as many idle cores as there are processes.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-WARM_UP = 10
+from torch import Tensor
+
+from asr_ligru.cli import main as asr_ligru
+from asr_ligru.data.dataset import Batch
+from asr_ligru.train.brain import AsrBrain
+
+FILLING = 2  # turns that are not counted
+TOOK = "turn took "
+SETTINGS = ["train.threads=1", "train.progress=false", "train.save_every_s=0", "train.eval_every=1000"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=60, help="updates that are timed")
+    parser.add_argument("--turns", type=int, default=40)
+    parser.add_argument("--updates", type=int, default=5, help="that are timed in each turn")
     parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--exp-dir", help=argparse.SUPPRESS)  # of one of the two
     parser.add_argument("overrides", nargs="*", default=["recipe=an4_ctc_ligru"], metavar="KEY=VALUE")
     options = parser.parse_args()
-    times: dict[int, list[float]] = {1: [], options.ranks: []}
+    if options.exp_dir:
+        train_in_turns(options.exp_dir, options.updates, options.overrides)
+    else:
+        compare(options.ranks, options.turns, options.updates, options.overrides)
+
+
+def compare(several: int, turns: int, updates: int, overrides: Sequence[str]) -> None:
+    """Let one process and ``several`` take turns, and print what each turn took."""
     with tempfile.TemporaryDirectory(prefix="bench-ranks-") as folder:
-        for turn in range(options.repeats):
-            for number, found in times.items():
-                name = f"{folder}/{turn}-{number}"
-                warm_up_s = train(number, WARM_UP, f"{name}-warm", options.overrides)
-                found.append(train(number, WARM_UP + options.steps, name, options.overrides) - warm_up_s)
-            print(", ".join(f"{number}: {found[-1]:.2f} s" for number, found in times.items()), flush=True)
-    for number, found in times.items():
-        low, middle, high = (1000 * f(found) / options.steps for f in (min, statistics.median, max))
+        numbers = (1, several)
+        with running(numbers, folder, updates, overrides) as pipes:
+            times = [[next(pipes[number]) for number in numbers] for _ in range(FILLING + turns)][FILLING:]
+    for number, found in zip(numbers, zip(*times, strict=True), strict=True):
+        low, middle, high = (1000 * f(found) / updates for f in (min, statistics.median, max))
         print(f"{number} process{'es' if number > 1 else ''}: {middle:.1f} ms an update ({low:.1f} to {high:.1f})")
-    ratios = [one / several for one, several in zip(*times.values(), strict=True)]
-    print(f"{options.ranks} processes are {statistics.median(ratios):.2f} times as fast "
-          f"({min(ratios):.2f} to {max(ratios):.2f})")  # fmt: skip
+    ratios = [one / rest for one, rest in times]
+    lower, _, upper = statistics.quantiles(ratios, n=4)
+    print(f"{several} processes are {statistics.median(ratios):.2f} times as fast (half of the turns "
+          f"{lower:.2f} to {upper:.2f}, all {min(ratios):.2f} to {max(ratios):.2f})")  # fmt: skip
 
 
-def train(number: int, steps: int, run_dir: str, overrides: Sequence[str]) -> float:
-    """Return the seconds that so many updates took."""
-    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(number)] if number > 1 else []
-    settings = [f"exp_dir={run_dir}", f"train.max_steps={steps}", "train.threads=1", "train.progress=false",
-                "decode.split=none", "train.save_every_s=0"]  # fmt: skip
-    command = [sys.executable, *launcher, "-m", "asr_ligru", "train", *overrides, *settings]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8")
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    record = json.loads((Path(run_dir) / "run.json").read_text(encoding="utf-8"))
-    return float(record["train_s"])
+@contextmanager
+def running(
+    numbers: Sequence[int], folder: str, updates: int, overrides: Sequence[str]
+) -> Iterator[dict[int, Iterator[float]]]:
+    """Start a run by each number of processes, and give what lets it take turns and returns the seconds of each."""
+    runs: dict[int, subprocess.Popen[str]] = {}
+    try:
+        for number in numbers:
+            launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(number)] if number > 1 else []
+            options = ["--exp-dir", f"{folder}/{number}", "--updates", str(updates)]
+            runs[number] = subprocess.Popen(
+                [sys.executable, *launcher, "-m", "tools.bench_ranks", *options, *overrides],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                encoding="utf-8",
+                start_new_session=True,
+            )
+        yield {number: turns_of(run) for number, run in runs.items()}
+    finally:
+        for run in runs.values():
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
+
+
+def turns_of(run: subprocess.Popen[str]) -> Iterator[float]:
+    """Let a run take a turn, again and again, and give the seconds of each."""
+    assert run.stdin is not None
+    assert run.stdout is not None
+    while True:
+        print("go", file=run.stdin, flush=True)
+        for line in run.stdout:
+            if line.startswith(TOOK):
+                break
+        else:
+            raise SystemExit("a run ended before its last turn")
+        yield float(line.removeprefix(TOOK))
+
+
+def train_in_turns(exp_dir: str, updates: int, overrides: Sequence[str]) -> None:
+    """Train; the first process waits before each turn until it may go on, and the others for it."""
+    fit_batch = AsrBrain.fit_batch
+    done, started = 0, 0.0
+
+    def in_turns(self: AsrBrain, batch: Batch) -> Tensor:
+        nonlocal done, started
+        if done % (updates + 1) == 0:
+            if done:
+                print(f"{TOOK}{time.perf_counter() - started}", flush=True)
+            sys.stdin.readline()
+        elif done % (updates + 1) == 1:
+            started = time.perf_counter()
+        done += 1
+        return fit_batch(self, batch)
+
+    if int(os.environ.get("RANK", "0")) == 0:
+        AsrBrain.fit_batch = in_turns  # type: ignore[method-assign]
+    asr_ligru(["train", *overrides, f"exp_dir={exp_dir}", *SETTINGS])
 
 
 if __name__ == "__main__":
