@@ -24,7 +24,6 @@ from asr_ligru.errors import ConfigError, DataError, DivergedError
 from asr_ligru.lm.model import FOLDER, NeuralLm, padded, write_lm
 from asr_ligru.lm.network import LmNetwork
 from asr_ligru.lm.settings import LmConfig
-from asr_ligru.ops import denormals
 from asr_ligru.ops.fused_cpu.memory import keep_freed_memory
 from asr_ligru.safety import atomic_write
 from asr_ligru.text.tokenizer import Tokenizer, build_tokenizer
@@ -110,7 +109,7 @@ def train_lm(
         torch.manual_seed(config.seed)
         training = _Training(config, texts, tokenizer, folder, device or torch.device("cpu"), stop, bar)
         training.resume()
-        with stop.later(), denormals.flushed():
+        with stop.later():
             training.run()
         return training.finish()
 

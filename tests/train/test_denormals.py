@@ -41,6 +41,14 @@ def test_tiny_numbers_are_zero_in_the_block_also_when_it_fails() -> None:
     assert tiny_stays()
 
 
+def test_a_mode_that_was_set_before_stays_after_the_block() -> None:
+    with flushed():
+        with flushed():
+            assert not tiny_stays()
+        assert not tiny_stays()
+    assert tiny_stays()
+
+
 def test_tiny_numbers_are_zero_on_all_threads() -> None:
     done = subprocess.run([sys.executable, "-c", _TWO_THREADS], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "0"
