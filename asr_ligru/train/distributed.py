@@ -27,6 +27,7 @@ from asr_ligru import ranks
 from asr_ligru.data.batching import Indices
 from asr_ligru.errors import AsrLigruError, ConfigError, DivergedError, EnvironmentError_
 from asr_ligru.nn.norm import FrameBatchNorm
+from asr_ligru.train import gloo
 
 _LOOK_S = 2.0  # how long a process that is lost is watched, to say what became of it
 _CONDITIONS = {"T": "is stopped", "t": "is stopped", "Z": "has ended", "X": "has ended"}  # of Linux' /proc
@@ -53,6 +54,7 @@ def together(timeout_s: float) -> Iterator[None]:
         if not ranks.is_first():
             logging.getLogger("asr_ligru").setLevel(logging.ERROR)  # what the first process says, too
         peers = ranks.gathered([socket.gethostname(), os.getpid()])
+        gloo.receive_without_interrupting()
         try:
             yield
         except RuntimeError as error:
