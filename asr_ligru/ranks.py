@@ -78,6 +78,7 @@ def _begin(table: Tensor, operation: Any) -> Callable[[], None]:
     """
     work = dist.all_reduce(table, operation, async_op=True)
     assert work is not None
+    os.sched_yield()  # to the thread that sends it
 
     def finish() -> None:
         until = time.monotonic() + _AWAKE_S

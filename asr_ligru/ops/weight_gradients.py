@@ -6,6 +6,7 @@ their gaps in the same way: Qi et al. 2023 (arXiv 2401.10241), section 2.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -30,10 +31,14 @@ def postponed() -> Iterator[None]:
 
 
 def catch_up() -> None:
-    """Compute those that were postponed, and add them to ``grad`` of their weights."""
+    """Compute those that were postponed, and add them to ``grad`` of their weights.
+
+    After each the core is offered to the threads that carry messages: they would wait for it otherwise.
+    """
     waiting = _postponed.get()
     while waiting:
         waiting.pop(0)()
+        os.sched_yield()
 
 
 def of_weight(weight: Tensor, gradient: Callable[[], Tensor]) -> Tensor | None:

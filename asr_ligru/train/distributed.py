@@ -27,7 +27,7 @@ from asr_ligru import ranks
 from asr_ligru.data.batching import Indices
 from asr_ligru.errors import AsrLigruError, ConfigError, DivergedError, EnvironmentError_
 from asr_ligru.nn.norm import FrameBatchNorm
-from asr_ligru.train import gloo
+from asr_ligru.train import cores
 
 _LOOK_S = 2.0  # how long a process that is lost is watched, to say what became of it
 _CONDITIONS = {"T": "is stopped", "t": "is stopped", "Z": "has ended", "X": "has ended"}  # of Linux' /proc
@@ -54,7 +54,7 @@ def together(timeout_s: float) -> Iterator[None]:
         if not ranks.is_first():
             logging.getLogger("asr_ligru").setLevel(logging.ERROR)  # what the first process says, too
         peers = ranks.gathered([socket.gethostname(), os.getpid()])
-        gloo.receive_without_interrupting()
+        cores.receive_without_interrupting()
         try:
             yield
         except RuntimeError as error:
@@ -93,6 +93,7 @@ def _launched() -> int:
 def _join(timeout_s: float) -> None:
     if _launched() == 1 or dist.is_initialized():
         return
+    cores.keep_to_own()
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
         dist.init_process_group(backend, timeout=timedelta(seconds=timeout_s))
@@ -196,13 +197,13 @@ def share_statistics(model: nn.Module, counted: bool = True) -> None:
 
 def add_up_gradients(parameters: Iterable[Tensor]) -> None:
     """Sum gradients over the processes, all in one message."""
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    if ranks.count() == 1 or not gradients:
+    owners = [(p, p.grad) for p in parameters if p.grad is not None]
+    if ranks.count() == 1 or not owners:
         return
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    flat = torch.cat([gradient.flatten() for _, gradient in owners])
     ranks.add_up(flat)
-    for gradient, part in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
-        gradient.copy_(part.view_as(gradient))
+    for (parameter, _), part in zip(owners, torch.split(flat, [p.numel() for p, _ in owners]), strict=True):
+        parameter.grad = part.view_as(parameter)
 
 
 def all_rng_states(own: Mapping[str, Tensor]) -> dict[str, Tensor]:

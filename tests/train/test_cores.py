@@ -1,0 +1,76 @@
+"""Who computes on which core, and which threads may interrupt others."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr_ligru import ranks
+from asr_ligru.train import cores
+from tests import several_ranks
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="threads and cores are those of Linux")
+two_cores = pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
+
+
+@linux
+@two_cores
+def test_as_many_processes_as_cores_have_one_each() -> None:
+    usable = os.sched_getaffinity(0)
+    two = set(sorted(usable)[:2])
+
+    def work() -> None:
+        own = ranks.gathered(sorted(os.sched_getaffinity(0)))
+        assert own == [[core] for core in sorted(two)]
+        assert {frozenset(os.sched_getaffinity(thread)) for thread in cores.receiving_threads()} == {
+            frozenset(own[ranks.rank()])
+        }
+
+    os.sched_setaffinity(0, two)
+    try:
+        several_ranks.run(2, work)
+    finally:
+        os.sched_setaffinity(0, usable)
+
+
+@linux
+@pytest.mark.parametrize(("usable", "processes", "threads"), [(2, 1, 1), (1, 1, 1), (3, 2, 1), (2, 3, 1), (2, 2, 2)])
+def test_other_processes_are_not_bound(
+    usable: int, processes: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(usable)))
+    monkeypatch.setattr(os, "sched_setaffinity", lambda *_: pytest.fail("bound"))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    cores.keep_to_own()
+
+
+@linux
+def test_only_the_thread_that_receives_is_of_the_batch_policy() -> None:
+    def work() -> None:
+        (receiving,) = cores.receiving_threads()
+        policies = {int(task.name): os.sched_getscheduler(int(task.name)) for task in Path("/proc/self/task").iterdir()}
+        assert policies.pop(receiving) == os.SCHED_BATCH
+        assert set(policies.values()) == {os.SCHED_OTHER}
+
+    several_ranks.run(2, work)
+
+
+@linux
+def test_without_permission_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbid(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", forbid)
+    monkeypatch.setattr(cores, "receiving_threads", lambda: [os.getpid()])
+    cores.receive_without_interrupting()
+
+
+def test_where_the_system_tells_no_threads_there_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(cores, "_THREADS", tmp_path / "absent")
+    assert cores.receiving_threads() == []
