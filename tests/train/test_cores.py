@@ -43,9 +43,11 @@ def test_other_processes_are_not_bound(
     monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
     monkeypatch.setenv("LOCAL_RANK", "0")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(usable)))
-    monkeypatch.setattr(os, "sched_setaffinity", lambda *_: pytest.fail("bound"))
+    bound: list[object] = []
+    monkeypatch.setattr(os, "sched_setaffinity", lambda *to: bound.append(to))
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     cores.keep_to_own()
+    assert bound == []
 
 
 @linux
@@ -60,13 +62,17 @@ def test_only_the_thread_that_receives_is_of_the_batch_policy() -> None:
 
 
 @linux
-def test_without_permission_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbid(*_: object) -> None:
+def test_without_permission_threads_are_left_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def forbid(thread: int, *_: object) -> None:
+        asked.append(thread)
         raise PermissionError
 
     monkeypatch.setattr(os, "sched_setscheduler", forbid)
-    monkeypatch.setattr(cores, "receiving_threads", lambda: [os.getpid()])
+    monkeypatch.setattr(cores, "receiving_threads", lambda: [7, 8])
     cores.receive_without_interrupting()
+    assert asked == [7, 8]
 
 
 def test_where_the_system_tells_no_threads_there_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
