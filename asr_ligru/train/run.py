@@ -82,6 +82,7 @@ def train(config: Config, command: str = "") -> Path:
     """
     check_heads(config.cell, config.model)  # before anything takes time
     run = Run(config, Path(config.exp_dir), command)
+    _set_threads(config)  # before the processes meet: one of several threads is not bound to a core
     with distributed.together(config.train.ddp_timeout_s), ExitStack() as held:
         if ranks.is_first():
             held.enter_context(run_lock(run.dir))
@@ -90,7 +91,6 @@ def train(config: Config, command: str = "") -> Path:
         held.enter_context(denormals.flushed())
         if _prepare(run):
             return run.dir
-        _set_threads(config)
         keep_freed_memory()
         keep_few_kernels()
         torch.manual_seed(config.seed)
