@@ -10,8 +10,11 @@ import pytest
 import torch
 
 from asr_ligru import ranks
-from asr_ligru.train import cores
+from asr_ligru.compose import compose
+from asr_ligru.train import cores, distributed
+from asr_ligru.train.run import train
 from tests import several_ranks
+from tests.tiny_corpus import OVERRIDES
 
 USABLE = os.sched_getaffinity(0) if sys.platform == "linux" else set()
 linux = pytest.mark.skipif(sys.platform != "linux", reason="threads and cores are those of Linux")
@@ -48,6 +51,22 @@ def test_other_processes_are_not_bound(
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     cores.keep_to_own()
     assert bound == []
+
+
+def test_a_run_sets_its_threads_before_its_processes_are_bound(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Met(Exception):
+        pass
+
+    def meet(_: float) -> None:
+        raise Met(torch.get_num_threads())
+
+    monkeypatch.setattr(distributed, "together", meet)
+    before = torch.get_num_threads()
+    try:
+        with pytest.raises(Met, match=f"^{before + 1}$"):
+            train(compose([*OVERRIDES, f"exp_dir={tmp_path}", f"train.threads={before + 1}"]))
+    finally:
+        torch.set_num_threads(before)
 
 
 @linux
