@@ -6,6 +6,7 @@ import functools
 import importlib
 import math
 import multiprocessing
+import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -116,6 +117,33 @@ def test_core_each_instruction_set_equals_reference(cell: str, name: str, monkey
             assert_close(problem.run("cpu", torch.float32), problem.run("reference", torch.float64))
     finally:
         library._load.cache_clear()
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="elsewhere denormal numbers stay")
+@pytest.mark.parametrize("name", ["avx512", "avx2", "base"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_states_and_gradients_below_full_precision_are_zero(
+    name: str, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A state of 1 of which each step keeps a half, and a gradient to the last one: 2 to the power of -1, -2, ..."""
+    monkeypatch.setenv("ASR_LIGRU_CPU_CORE", name)
+    library._load.cache_clear()
+    try:
+        if fused_cpu.refusal():
+            pytest.skip(fused_cpu.refusal())
+        torch.set_num_threads(threads)
+        wx = torch.zeros(1, 2, 140, 2).requires_grad_()
+        h0 = torch.ones(1, 2, 1).requires_grad_()
+        h = gated_recurrence("ligru", wx, torch.zeros(1, 2, 1), h0, None)
+        h[:, :, -1].sum().backward()
+    finally:
+        library._load.cache_clear()
+    powers = 0.5 ** torch.arange(1, 141, dtype=torch.float64)
+    expected = torch.where(powers < torch.finfo(torch.float32).tiny, 0, powers)
+    assert torch.equal(h[0, :, :, 0].double(), expected.expand(2, -1))
+    assert h0.grad is not None
+    assert torch.equal(h0.grad, torch.zeros(1, 2, 1))
+    assert float(torch.tensor(1e-39) * 1) > 0  # the caller's mode stays
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -2,6 +2,7 @@
 #ifndef ASR_LIGRU_LOOPS_H
 #define ASR_LIGRU_LOOPS_H
 
+#include "denormals.h"
 #include "gru.h"
 #include "light.h"
 #include "lstm.h"
@@ -24,8 +25,9 @@ static const Cell cells[CELLS] = {
     [LSTM] = {4, 2, lstm_start, lstm_row_step, lstm_row_gradient},
 };
 
-/* Rows come longest first, so those that still run at a step are the first ones. */
-static int run_forward(const Job *job) {
+/* Rows come longest first, so those that still run at a step are the first ones. Not inlined, nor the other one: their
+ * arithmetic must stay between the changes of mode around the call. */
+static __attribute__((noinline)) int walk_forward(const Job *job) {
     const Cell *cell = &cells[job->cell];
     Work work;
     if (open_work(&work, job, cell->gates, cell->parts)) return 1;
@@ -45,7 +47,7 @@ static int run_forward(const Job *job) {
     return 0;
 }
 
-static int run_backward(const Job *job) {
+static __attribute__((noinline)) int walk_backward(const Job *job) {
     const Cell *cell = &cells[job->cell];
     Work work;
     if (open_work(&work, job, cell->gates, cell->parts)) return 1;
@@ -71,5 +73,9 @@ static int run_backward(const Job *job) {
     free(work.memory);
     return 0;
 }
+
+static int run_forward(const Job *job) { return without_denormals(walk_forward, job); }
+
+static int run_backward(const Job *job) { return without_denormals(walk_backward, job); }
 
 #endif
