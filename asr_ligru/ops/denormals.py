@@ -14,8 +14,9 @@ _DENORMAL = 1e-39  # float32 has its full precision from 1.2e-38 on
 def flushed() -> Iterator[None]:
     """Take numbers below 1.2e-38 for zero on the CPU while the block runs, in this thread and in those it starts.
 
-    Gradients that fade through time become that small, and an Intel core computes with such numbers in microcode:
-    products for the gradients of weights took four times as long, a training step of LiGRU twice (docs/performance.md).
+    States and gradients that fade through time become that small, and an Intel core computes with such numbers in
+    microcode. The compiled recurrence takes them for zero by itself; this is for the rest of a training step, which
+    without it takes a fifth longer (docs/performance.md).
     To be entered before the first work on several threads: those that are there already go on as they were. After the
     block this thread computes as before it. A processor that cannot do so goes on as it was.
     """
