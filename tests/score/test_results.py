@@ -28,7 +28,7 @@ SHAPES = {
     "dev %": r"\d+\.\d\d",
     "commit": r"([0-9a-f]{7,}|v\d\S*)(; ([0-9a-f]{7,}|v\d\S*))*",
     "hardware": r".{3,}",
-    "command": r"`.*asr-ligru .*`",
+    "command": r"`.*(asr-ligru|torchrun .*-m asr_ligru) .*`",
 }
 
 

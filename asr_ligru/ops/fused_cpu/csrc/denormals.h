@@ -1,5 +1,5 @@
-/* Numbers below 1.2e-38, which Intel processors compute with in microcode, dozens of times slower. A unit that is not
- * excited keeps a share of its state at each step, so the states of a trained LiGRU are full of them. */
+/* Numbers below 1.2e-38, which Intel processors compute with in microcode. A unit of LiGRU that is not excited keeps a
+ * share of its state at each step and comes to them: one or two states of a hundred after training on AN4. */
 #ifndef ASR_LIGRU_DENORMALS_H
 #define ASR_LIGRU_DENORMALS_H
 
