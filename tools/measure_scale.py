@@ -116,9 +116,9 @@ def gmm(folder: Path, out: Path) -> None:
     train_system(out, read_manifest(folder / "train.jsonl"), lexicon, corpus, watch=print)
 
 
-def fmllr(folder: Path, out: Path) -> None:
+def fmllr(folder: Path, out: Path, with_text: bool) -> None:
     model = out.parent / "gmm-1h" / "model"
-    apply_manifest(model, folder / "train.jsonl", out, configured(folder, out).corpus, with_text=True)
+    apply_manifest(model, folder / "train.jsonl", out, configured(folder, out).corpus, with_text=with_text)
 
 
 def shards(folder: Path, out: Path) -> None:
@@ -140,7 +140,8 @@ def stages(run: Path | None) -> dict[str, Callable[[Path, Path], object]]:
         "scan": scan,
         "shards": shards,
         "gmm": gmm,
-        "fmllr": fmllr,
+        "fmllr": lambda folder, out: fmllr(folder, out, False),
+        "fmllr-text": lambda folder, out: fmllr(folder, out, True),
         **trained,
         **decoded,
     }
@@ -248,7 +249,7 @@ def plot(figures: Sequence[Measured], path: Path) -> None:
             hours, costs = [p["hours"] for p in points], [p[key] for p in points]
             fixed, slope, _ = fit(hours, costs)
             color = f"C{number}"
-            axes.plot(hours, costs, "osv^D<>pX*"[number], color=color, label=name, markersize=4)
+            axes.plot(hours, costs, "osv^D<>pX*hP"[number], color=color, label=name, markersize=4)
             axes.plot(hours, [fixed + slope * h for h in hours], color=color, linewidth=0.8)
         axes.set(xlabel="hours of speech", ylabel=label, xscale="log", yscale="log")
         axes.set_xticks([0.25, 0.5, 1, 2, 4, 8, 16], ["¼", "½", "1", "2", "4", "8", "16"])

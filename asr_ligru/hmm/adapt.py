@@ -1,4 +1,4 @@
-"""Two passes over speakers nobody has heard before: decode, estimate fMLLR, decode again, refine, decode."""
+"""Two passes over speakers nobody has heard before: decode, estimate fMLLR, decode again, refine."""
 
 from __future__ import annotations
 
@@ -29,13 +29,11 @@ class Adapted:
         transforms: (S, D, D + 1) of the speakers.
         first: what was estimated in the first pass: kinds, reasons and improvement of each speaker.
         second: the refinement on top of it.
-        alignments: of each utterance after the last pass.
     """
 
     transforms: Tensor
     first: Estimate
     second: Estimate
-    alignments: list[Alignment | None]
 
 
 def adapt_speakers(
@@ -79,5 +77,4 @@ def adapt_speakers(
         each_speaker(model.gmms, model.tree, adapted, label(model, adapted), speakers, silence_weight=SILENCE_WEIGHT)
     )
     second = adapt(stats, basis, limits)
-    transforms = compose(second.transforms, first.transforms)
-    return Adapted(transforms, first, second, label(model, speakers.transform(transforms, feats)))
+    return Adapted(compose(second.transforms, first.transforms), first, second)

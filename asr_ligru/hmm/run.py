@@ -192,10 +192,17 @@ def align_known(
     for part in whole_speakers(utterances, _HOURS_AT_ONCE):
         material = load(part, FeatureSource(system.features, corpus, cache_dir), system.vocabulary, [])
         if material.utterances:
-            found = system.adapt(system.project(material.base), material.speakers, system.known(material))
-            pairs = zip(material.utterances, found.alignments, strict=True)
+            pairs = zip(material.utterances, _aligned(system, material)[1], strict=True)
             aligned |= {u.utt_id: alignment for u, alignment in pairs if alignment is not None}
     return aligned
+
+
+def _aligned(system: System, material: Material) -> tuple[Estimate, list[Alignment | None]]:
+    """Return the speakers' first estimate, and alignments of what both passes have adapted."""
+    feats, label = system.project(material.base), system.known(material)
+    found = system.adapt(feats, material.speakers, label)
+    adapted = material.speakers.transform(found.transforms, feats)
+    return found.first, label(system.trained.model, adapted)
 
 
 def align_manifest(
@@ -210,11 +217,11 @@ def align_manifest(
     """
     system = System.read(model)
     material, done = _load(system, manifest, corpus, True, tick)
-    found = system.adapt(system.project(material.base), material.speakers, system.known(material))
-    done.bad.extend(unaligned(material, found.alignments))
+    first, alignments = _aligned(system, material)
+    done.bad.extend(unaligned(material, alignments))
     aligned = tuple(
         timed(u.utt_id, u.text.split(), alignment, material.topology, system.features, u.duration_s)
-        for u, alignment in zip(material.utterances, found.alignments, strict=True)
+        for u, alignment in zip(material.utterances, alignments, strict=True)
         if alignment is not None
     )
     grids = out / "textgrid"
@@ -226,7 +233,7 @@ def align_manifest(
     for utterance in aligned:
         atomic_write(grids / names[utterance.utt_id], text_grid(utterance))
     write_bad_utterances(out / BAD, done.bad)
-    return Done(system, material, done.missing, done.bad, found.first, aligned)
+    return Done(system, material, done.missing, done.bad, first, aligned)
 
 
 def apply_manifest(

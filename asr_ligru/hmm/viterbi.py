@@ -1,10 +1,11 @@
-"""The best path through each of many graphs at once, one step a frame."""
+"""The best path through each of many graphs: the compiled search, and the same in torch, one step a frame for all."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor
 
 from asr_ligru.hmm.graph import StateGraph
 from asr_ligru.hmm.topology import Transitions
+from asr_ligru.ops.fused_cpu import refusal
+from asr_ligru.ops.fused_cpu.viterbi import best_paths
 
 _LIMITS = (0, 1, 4, 16, 64, 1 << 30)  # states are searched together by how many predecessors they have
 
@@ -38,6 +41,7 @@ class Trellis:
     Attributes:
         pdfs: (S,) int64 of all states; -1 for a junction.
         first_state: where the states of each graph begin, and last their total.
+        first_arc: (S + 1,) int64, the same of the arcs into each state.
     """
 
     def __init__(self, graphs: Sequence[StateGraph]) -> None:
@@ -49,10 +53,18 @@ class Trellis:
         self.sources, targets = torch.cat(shifted, 1)
         self.costs = torch.cat([graph.costs for graph in graphs])
         num_arcs = torch.bincount(targets, minlength=len(self.pdfs))
-        self.first_arc = num_arcs.cumsum(0) - num_arcs
+        self.first_arc = torch.cat([torch.zeros(1, dtype=torch.int64), num_arcs.cumsum(0)])
         self.junctions = self.pdfs < 0
-        self.junction_buckets = self._buckets(num_arcs * self.junctions)
-        self.buckets = self._buckets(num_arcs * ~self.junctions)
+
+    @cached_property
+    def junction_buckets(self) -> list[_Bucket]:
+        """The junctions."""
+        return self._buckets(self.first_arc.diff() * self.junctions)
+
+    @cached_property
+    def buckets(self) -> list[_Bucket]:
+        """The states."""
+        return self._buckets(self.first_arc.diff() * ~self.junctions)
 
     def _buckets(self, num_arcs: Tensor) -> list[_Bucket]:
         return [
@@ -79,6 +91,21 @@ class Paths:
     scores: Tensor
 
 
+@dataclass(frozen=True)
+class _Costs:
+    """Log-probabilities of a trellis with those of the tied states.
+
+    Attributes:
+        stay: (S,) to stay in each state.
+        arcs: (A,) to leave the source of each arc and take it.
+        final: (S,) to leave each state as the last one.
+    """
+
+    stay: Tensor
+    arcs: Tensor
+    final: Tensor
+
+
 def viterbi(
     trellis: Trellis, transitions: Transitions, frame_scores: Tensor, columns: Tensor, lens: Sequence[int], scale: float
 ) -> Paths:
@@ -95,8 +122,30 @@ def viterbi(
     Source: Kaldi, src/hmm/hmm-utils.cc (AddSelfLoops) for the scaling: with one way on, the log-probability to leave
         is that of not staying, scaled the same.
     """
-    stay, leave = _loops(trellis, transitions, scale)
-    costs = trellis.costs + leave[trellis.sources]
+    search = _compiled if not refusal() else _stepped
+    return search(trellis, frame_scores, columns, lens, _costs(trellis, transitions, scale))
+
+
+def _compiled(trellis: Trellis, frame_scores: Tensor, columns: Tensor, lens: Sequence[int], costs: _Costs) -> Paths:
+    """Search graph by graph; every score is that of ``_stepped``, bit by bit."""
+    states, scores = best_paths(
+        lens,
+        first_state=torch.tensor(trellis.first_state),
+        first_arc=trellis.first_arc,
+        source=trellis.sources,
+        cost=costs.arcs,
+        pdf=trellis.pdfs,
+        column=columns,
+        stay=costs.stay,
+        initial=trellis.initial,
+        final=costs.final,
+        score=frame_scores,
+    )
+    return Paths(states, scores)
+
+
+def _stepped(trellis: Trellis, frame_scores: Tensor, columns: Tensor, lens: Sequence[int], costs: _Costs) -> Paths:
+    """Search all graphs side by side: the reference, and the way without the compiled core."""
     alpha = trellis.initial + frame_scores[0][columns]
     slots = torch.zeros(len(frame_scores), len(alpha), dtype=torch.int32)  # 0: stayed, k: came over the k-th arc
     moved, slot = torch.full_like(alpha, -math.inf), torch.ones_like(slots[0])
@@ -107,17 +156,17 @@ def viterbi(
         if active != n:
             n = active
             meet, go = (
-                _Steps.of(trellis, trellis.junction_buckets, costs, n),
-                _Steps.of(trellis, trellis.buckets, costs, n),
+                _Steps.of(trellis, trellis.junction_buckets, costs.arcs, n),
+                _Steps.of(trellis, trellis.buckets, costs.arcs, n),
             )
         meet.best(alpha, moved, slot)
         meet.copy(moved, alpha)
         go.best(alpha, moved, slot)
-        stayed = alpha[:n] + stay[:n]
+        stayed = alpha[:n] + costs.stay[:n]
         goes_on = moved[:n] > stayed
         torch.mul(goes_on, slot[:n], out=slots[t, :n])
         alpha[:n] = torch.where(goes_on, moved[:n], stayed).add_(frame_scores[t][columns[:n]])
-    return _trace(trellis, alpha + trellis.final + leave, slots, lens)
+    return _trace(trellis, alpha + costs.final, slots, lens)
 
 
 def _alive(lens: Sequence[int]) -> list[int]:
@@ -126,11 +175,13 @@ def _alive(lens: Sequence[int]) -> list[int]:
     return alive
 
 
-def _loops(trellis: Trellis, transitions: Transitions, scale: float) -> tuple[Tensor, Tensor]:
-    """Return the scaled log-probabilities to stay in each state and to leave it; a junction is always left."""
+def _costs(trellis: Trellis, transitions: Transitions, scale: float) -> _Costs:
+    """Scale the log-probabilities to stay in each state and to leave it; a junction is always left."""
     stay = scale * transitions.stay.log()[trellis.pdfs]
-    leave = scale * (-transitions.stay).log1p()[trellis.pdfs]
-    return stay.masked_fill(trellis.junctions, -math.inf), leave.masked_fill(trellis.junctions, 0.0)
+    leave = (scale * (-transitions.stay).log1p()[trellis.pdfs]).masked_fill(trellis.junctions, 0.0)
+    return _Costs(
+        stay.masked_fill(trellis.junctions, -math.inf), trellis.costs + leave[trellis.sources], trellis.final + leave
+    )
 
 
 class _Steps:

@@ -1,4 +1,4 @@
-"""Viterbi search against an enumeration of every path."""
+"""Viterbi search against an enumeration of every path, and the compiled one against the one in torch."""
 
 from __future__ import annotations
 
@@ -8,14 +8,23 @@ import math
 import pytest
 import torch
 
+from asr_ligru.hmm import viterbi as module
 from asr_ligru.hmm.graph import StateGraph, expand, loop_graph, transcript_graph
 from asr_ligru.hmm.topology import Pauses, Topology, Transitions
 from asr_ligru.hmm.tree import ContextTree
-from asr_ligru.hmm.viterbi import Trellis, viterbi
+from asr_ligru.hmm.viterbi import Paths, Trellis, viterbi
+from asr_ligru.ops.fused_cpu import refusal
 
 TOPOLOGY = Topology.of(["a", "b"], num_states=2, num_silence_states=1)
 TREE = ContextTree.monophone(TOPOLOGY)
 SCALE = 0.3
+COMPILED = pytest.param("", marks=pytest.mark.skipif(bool(refusal()), reason=refusal()), id="compiled")
+STEPPED = pytest.param("the reference is to be tested", id="stepped")
+
+
+@pytest.fixture(autouse=True, params=[COMPILED, STEPPED])
+def search(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "refusal", lambda: request.param)
 
 
 def brute_force(graph: StateGraph, stay: torch.Tensor, scores: torch.Tensor) -> float:
@@ -107,3 +116,28 @@ def test_viterbi_impossible_inner_silence_is_nowhere_between_words(word_loop: bo
     assert pdfs[0] == pdfs[-1] == 0
     spoken = [place for place, pdf in enumerate(pdfs) if pdf != 0]
     assert spoken == list(range(spoken[0], spoken[-1] + 1))
+
+
+@pytest.mark.skipif(bool(refusal()), reason=refusal())
+@pytest.mark.parametrize("threads", [1, 3])
+def test_viterbi_compiled_has_the_bits_of_the_reference(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    generator = torch.Generator().manual_seed(1)
+    words = [((1, 2), -0.5), ((2,), -1.5), ((2, 1, 1), -2.0), ((1, 1), -0.5)]
+    loop = expand(loop_graph(words, end=-1.0), TREE)
+    known = expand(transcript_graph([[(1, 2), (2,)], [(2, 1, 1)], [(1,)]]), TREE)
+    lens = [60, 41, 41, 12, 9, 1]
+    trellis = Trellis([loop, known, loop, known, loop, known])
+    stay = torch.rand(TREE.num_pdfs, generator=generator, dtype=torch.float64) * 0.8 + 0.1
+    columns = trellis.pdfs.clamp(min=0)
+    scores = torch.randn(max(lens), TREE.num_pdfs, generator=generator, dtype=torch.float64)
+
+    def paths(reason: str) -> Paths:
+        monkeypatch.setattr(module, "refusal", lambda: reason)
+        return viterbi(trellis, Transitions(stay), scores, columns, lens, SCALE)
+
+    found, expected = paths(""), paths("the reference")
+    assert expected.scores.isfinite().tolist() == [True, True, True, True, True, False]
+    assert torch.equal(found.scores, expected.scores)
+    for own, other in zip(found.states[:-1], expected.states[:-1], strict=True):
+        assert own.tolist() == other.tolist()

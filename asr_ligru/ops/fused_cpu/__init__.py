@@ -1,4 +1,4 @@
-"""The compiled CPU recurrence: a small C core without torch headers, loaded by ctypes, and its autograd functions."""
+"""The compiled CPU core: small C loops without torch headers, loaded by ctypes, and autograd functions around them."""
 
 from asr_ligru.ops.fused_cpu.library import refusal
 

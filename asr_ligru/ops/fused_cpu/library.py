@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-ABI = 2
+ABI = 3
 LIBRARY = Path(__file__).parent / "_core.so"
 
 
@@ -87,11 +87,20 @@ def core() -> Core:
     Raises:
         RuntimeError: the core is not available; ask :func:`refusal` first.
     """
+    found: Core = compiled().asr_ligru_core(_name()).contents
+    return found
+
+
+def compiled() -> ctypes.CDLL:
+    """Return the library of the compiled core.
+
+    Raises:
+        RuntimeError: the core is not available; ask :func:`refusal` first.
+    """
     library, reason = _load()
     if library is None:
         raise RuntimeError(reason)
-    found: Core = library.asr_ligru_core(_name()).contents
-    return found
+    return library
 
 
 def _name() -> bytes:
@@ -119,6 +128,7 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
         return None, "the compiled CPU core belongs to another version of asr-ligru; install it again"
     library.asr_ligru_core.restype = POINTER(Core)
     library.asr_ligru_core.argtypes = (c_char_p,)
+    library.asr_ligru_viterbi.argtypes = (c_void_p, c_int64, c_int64)
     library.asr_ligru_prefer_large_pages.restype = None
     library.asr_ligru_prefer_large_pages.argtypes = (c_void_p, c_int64)
     if not library.asr_ligru_core(_name()):

@@ -18,7 +18,7 @@ def run_all(calls: Sequence[Callable[[], int]]) -> None:
     others = [_threads().submit(call) for call in calls[:-1]]
     failures = [calls[-1]()] + [other.result() for other in others]
     if any(failures):
-        raise MemoryError("the CPU recurrence found no memory for its private buffers")
+        raise MemoryError("the compiled CPU core found no memory for its private buffers")
 
 
 def _threads() -> ThreadPoolExecutor:

@@ -7,8 +7,6 @@
 #include <sys/mman.h>
 #endif
 
-#define EXPORT __attribute__((visibility("default")))
-
 EXPORT int64_t asr_ligru_abi(void) { return ASR_LIGRU_ABI; }
 
 EXPORT int64_t asr_ligru_job_bytes(void) { return (int64_t)sizeof(Job); }

@@ -8,7 +8,8 @@
 
 #include <stdint.h>
 
-#define ASR_LIGRU_ABI 2
+#define ASR_LIGRU_ABI 3
+#define EXPORT __attribute__((visibility("default")))
 
 enum { LIGRU, LIBRU_ARITH, LIBRU_HARM, LIBRU_GEO, SLIGRU, GRU, LSTM, CELLS };
 
