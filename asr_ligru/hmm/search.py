@@ -25,7 +25,6 @@ class _Batch:
     indices: list[int]
     phones: list[PhoneGraph]
     states: list[StateGraph]
-    trellis: Trellis
     lens: list[int]
 
 
@@ -79,7 +78,8 @@ class PathSearch:
         for batch in self._batches:
             scores, columns = _scores(batch, model, feats, self._near)
             scores *= acoustic_scale
-            paths = viterbi(batch.trellis, model.transitions, scores, columns, batch.lens, TRANSITION_SCALE)
+            trellis = Trellis(batch.states)  # not kept: it holds a large graph once for each utterance
+            paths = viterbi(trellis, model.transitions, scores, columns, batch.lens, TRANSITION_SCALE)
             for i, index in enumerate(batch.indices):
                 score = float(paths.scores[i])
                 if score > -torch.inf:
@@ -89,7 +89,7 @@ class PathSearch:
 
 def _batch(group: list[tuple[int, PhoneGraph, StateGraph]], lens: Sequence[int]) -> _Batch:
     indices, phones, states = (list(column) for column in zip(*group, strict=True))
-    return _Batch(indices, phones, states, Trellis(states), [lens[i] for i in indices])
+    return _Batch(indices, phones, states, [lens[i] for i in indices])
 
 
 def _scores(
