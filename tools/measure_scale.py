@@ -40,7 +40,8 @@ from asr_ligru.data.validate import validate_corpus
 from asr_ligru.decode.choose import make_decoder
 from asr_ligru.decode.run import decode_utterances
 from asr_ligru.features.augment import change_speed
-from asr_ligru.hmm.run import apply_manifest, train_system
+from asr_ligru.hmm.manifests import apply_manifest
+from asr_ligru.hmm.run import train_system
 from asr_ligru.models.load import load_model
 from asr_ligru.text.lexicon import Lexicon
 from asr_ligru.train.corpus import Corpus

@@ -14,7 +14,7 @@ from asr_ligru.errors import ConfigError
 
 if TYPE_CHECKING:
     from asr_ligru.config import CorpusConfig
-    from asr_ligru.hmm.run import Done
+    from asr_ligru.hmm import manifests, run
     from asr_ligru.hmm.stages import Trained
     from asr_ligru.hmm.train import Progress
 
@@ -115,26 +115,26 @@ def run_train(options: argparse.Namespace) -> int:
 
 def run_align(options: argparse.Namespace) -> int:
     """Align; 1 when some utterance could not be."""
-    from asr_ligru.hmm.run import align_manifest
+    from asr_ligru.hmm.manifests import align_manifest
 
     with _reading(options) as bar:
         corpus = _corpus(options, options.manifest.parent)
         done = align_manifest(options.model, options.manifest, options.out, corpus, tick=bar.tick)
-    print(f"{len(done.aligned)} utterances aligned: words.ctm, phones.ctm and textgrid/ in {options.out}")
-    return _report(done, options.out)
+    print(f"{done.num_utterances} utterances aligned: words.ctm, phones.ctm and textgrid/ in {options.out}")
+    return _report_adapted(done, options.out)
 
 
 def run_apply(options: argparse.Namespace) -> int:
     """Write adapted features; 1 when some utterance was left out."""
-    from asr_ligru.hmm.run import apply_manifest
+    from asr_ligru.hmm.manifests import apply_manifest
 
     with _reading(options) as bar:
         corpus = _corpus(options, options.manifest.parent)
         done = apply_manifest(
             options.model, options.manifest, options.out, corpus, with_text=options.with_text, tick=bar.tick
         )
-    print(f"{len(done.material.utterances)} utterances: feats.scp and trans.scp in {options.out}")
-    return _report(done, options.out)
+    print(f"{done.num_utterances} utterances: feats.scp and trans.scp in {options.out}")
+    return _report_adapted(done, options.out)
 
 
 def _settings(pairs: list[str]) -> dict[str, float]:
@@ -176,16 +176,20 @@ def _reading(options: argparse.Namespace) -> Any:
     return ProgressBar("reading", len(read_manifest(options.manifest)), enabled=not options.quiet, leave=False)
 
 
-def _report(done: Done, out: Path) -> int:
-    """Print what was adapted and what was left out; return 1 if something was."""
+def _report_adapted(done: manifests.Done, out: Path) -> int:
+    """Print how speakers were adapted and what was left out; return 1 if something was."""
+    estimate = done.estimate
+    kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(estimate.kinds).most_common())
+    gain = float(estimate.improvement.sum() / estimate.count.sum().clamp(min=1.0))
+    print(f"{len(estimate.kinds)} speakers adapted ({kinds}), {gain:+.2f} nats/frame")
+    return _report(done, out)
+
+
+def _report(done: run.Done | manifests.Done, out: Path) -> int:
+    """Print what was left out; return 1 if something was."""
     from asr_ligru.hmm.vocabulary import render_missing
     from asr_ligru.safety import printable
 
-    if done.estimate is not None:
-        estimate = done.estimate
-        kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(estimate.kinds).most_common())
-        gain = float(estimate.improvement.sum() / estimate.count.sum().clamp(min=1.0))
-        print(f"{len(estimate.kinds)} speakers adapted ({kinds}), {gain:+.2f} nats/frame")
     if done.missing:
         print(render_missing(done.missing))
     if done.bad:

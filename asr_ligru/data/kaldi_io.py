@@ -141,8 +141,8 @@ def write_table(
     Args:
         ark: the archive.
         arrays: (key, tensor): a matrix or vector of float32 or float64, or a vector of integers. Kaldi's tools want
-            the keys sorted as bytes; they are written in the order given.
-        scp: the script file; it names the archive by its absolute path.
+            the keys sorted as bytes; the archive has them in the order given.
+        scp: the script file, sorted; it names the archive by its absolute path.
         compress: matrices take a quarter of the space, as with ``--compress=true``.
 
     Returns:
@@ -173,7 +173,7 @@ def write_table(
                 kaldiio.save_ark(stream, {key: array}, compression_method=method)
         if scp:
             with atomic_file(scp) as stream:
-                stream.writelines(line.encode() for line in lines.values())
+                stream.writelines(lines[key].encode() for key in sorted(lines))
     return len(lines)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from asr_ligru.data.source import FeatureSource
+from asr_ligru.errors import DataError
 from asr_ligru.hmm.align import Transcript
 from asr_ligru.hmm.alignment import Alignment
 from asr_ligru.hmm.known_times import PhoneTimes, phones_near
@@ -16,6 +17,11 @@ from asr_ligru.hmm.speakers import Speakers
 from asr_ligru.hmm.topology import Topology
 from asr_ligru.hmm.vocabulary import Vocabulary
 from asr_ligru.typing import BadUtterance, Utterance
+
+_FIXES = {
+    "audio": "correct the recordings; another sample rate: --sample-rate-hz, in recipes features.sample_rate_hz",
+    "text": "correct texts or lexicon",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +89,14 @@ def load(
             for u, frames in zip(kept, base, strict=True)
         ],
     )
+
+
+def refuse_none(used: Sequence[object], utterances: Sequence[Utterance], bad: Sequence[BadUtterance]) -> None:
+    """Raise a DataError with the first reason where nothing of what was to be used could be."""
+    if not used:
+        first = f"{bad[0].utt_id}: {bad[0].reason}" if bad else "the manifest is empty"
+        fix = _FIXES["audio" if bad and bad[0].stage == "audio" else "text"]
+        raise DataError(f"none of {len(utterances)} utterances can be used; {first}", fix=fix)
 
 
 def drawn(utterances: Sequence[Utterance], max_hours: float) -> list[Utterance]:

@@ -12,7 +12,8 @@ from asr_ligru.data.source import FeatureSource
 from asr_ligru.errors import ConfigError
 from asr_ligru.hmm.alignment import Alignment
 from asr_ligru.hmm.hybrid import HybridHmm, TiedStates, log_priors
-from asr_ligru.hmm.run import Done, align_known
+from asr_ligru.hmm.manifests import align_known
+from asr_ligru.hmm.run import Done
 from asr_ligru.models.load import LoadedModel, load_model
 from asr_ligru.text.targets import check_states
 from asr_ligru.train.progress import ProgressBar

@@ -13,6 +13,7 @@ from asr_ligru.data.manifest import read_manifest
 from asr_ligru.hmm.system import System
 from asr_ligru.safety.files import sha256_file
 from tests.tiny_corpus import SAMPLE_RATE_HZ, write_corpus
+from tests.tolerance import assert_close
 
 REACH_S = 0.0425  # three spliced frames and half a window: a state may hear a tone so early
 SIZES = ("lda_dim=6", "mono_gauss=60", "tri_gauss=60", "lda_gauss=60", "sat_gauss=60")
@@ -105,6 +106,47 @@ def test_fmllr_apply_features_are_what_the_system_reads(folder: Path) -> None:
     spoken = system.decode([feats[f"test-{n}"] for n in range(6)])
     texts = {u.utt_id: u.text for u in read_manifest(manifest)}
     assert [" ".join(s.words) if s else "" for s in spoken] == [texts[f"test-{n}"] for n in range(6)]
+
+
+def in_parts(folder: Path, monkeypatch: pytest.MonkeyPatch, work: str, hours: float) -> Path:
+    """Work on utterances whose speakers take turns, some hours at a time, and return what was written."""
+    lines = (folder / "corpus" / "test.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    manifest, out = folder / "corpus" / "turns.jsonl", folder / f"{work}-{hours}"
+    manifest.write_text("".join(lines[i] for i in (3, 0, 4, 1, 5, 2)), encoding="utf-8")
+    monkeypatch.setattr("asr_ligru.hmm.manifests._HOURS_AT_ONCE", hours)
+    assert cli.main(["fmllr", work, str(folder / "model"), str(manifest), str(out), "-q"]) == 0
+    return out
+
+
+def test_fmllr_align_a_speaker_at_a_time_writes_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together, apart = (in_parts(folder, monkeypatch, "align", hours) for hours in (2.0, 1e-9))
+    files = [path.relative_to(together) for path in together.rglob("*") if path.is_file()]
+    assert len(files) == 9
+    assert all((together / file).read_bytes() == (apart / file).read_bytes() for file in files)
+
+
+def test_fmllr_apply_a_speaker_at_a_time_writes_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kaldi_io = pytest.importorskip("asr_ligru.data.kaldi_io")
+    together, apart = (in_parts(folder, monkeypatch, "apply", hours) for hours in (2.0, 1e-9))
+    assert (together / "utt2spk").read_bytes() == (apart / "utt2spk").read_bytes()
+    for name in ("feats", "trans"):  # speakers together are one batch of products, which round in another way
+        expected, found = (dict(kaldi_io.read_table(out / f"{name}.scp")) for out in (together, apart))
+        assert list(found) == list(expected) == sorted(expected)
+        for key, array in expected.items():
+            assert_close(torch.from_numpy(found[key]), torch.from_numpy(array), key)
+
+
+def test_fmllr_apply_unreadable_manifest_leaves_no_archive(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("asr_ligru.data.kaldi_io")
+    line = json.loads((folder / "corpus" / "test.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    line["audio_filepath"] = str(tmp_path / "gone.wav")
+    manifest, out = tmp_path / "gone.jsonl", tmp_path / "out"
+    manifest.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    assert cli.main(["fmllr", "apply", str(folder / "model"), str(manifest), str(out), "-q"]) == 3
+    assert "none of 1 utterances can be used" in capsys.readouterr().err
+    assert list(out.iterdir()) == []
 
 
 def test_fmllr_system_read_back_is_equal(folder: Path, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from asr_ligru import ranks
 from asr_ligru.config import CorpusConfig, HmmConfig
 from asr_ligru.data.manifest import read_manifest
 from asr_ligru.hmm import ubm
-from asr_ligru.hmm.run import FEATURES, align_known, train_system
+from asr_ligru.hmm.manifests import align_known
+from asr_ligru.hmm.run import FEATURES, train_system
 from asr_ligru.hmm.store import model_tensors, read_stage
 from asr_ligru.hmm.ubm import UbmOptions
 from asr_ligru.models.tensors import pack, unpack
@@ -65,7 +66,7 @@ def test_align_known_by_two_ranks_some_speakers_each_aligns_as_one(
     assert 0 < len(done.material.utterances) < 9
     whole = align_known(done.system, utterances, reading, None)
     assert whole.keys() == {u.utt_id for u in utterances[:9]}
-    monkeypatch.setattr("asr_ligru.hmm.run._HOURS_AT_ONCE", 1e-9)  # a speaker at a time
+    monkeypatch.setattr("asr_ligru.hmm.manifests._HOURS_AT_ONCE", 1e-9)  # a speaker at a time
 
     def align() -> None:
         found = align_known(done.system, utterances, reading, None)
