@@ -240,16 +240,18 @@ def by_stage(figures: Sequence[Measured]) -> dict[str, list[Measured]]:
 
 def plot(figures: Sequence[Measured], path: Path) -> None:
     """Draw seconds and memory over hours of speech, with the fitted lines."""
+    import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullLocator
 
     figure = Figure(figsize=(9, 4.2), dpi=80, layout="constrained")
     panels = figure.subplots(1, 2)
+    palette = matplotlib.color_sequences["tab20"]
     for axes, key, label in zip(panels, ("cpu_s", "peak_mb"), ("processor seconds", "memory, MB"), strict=True):
         for number, (name, points) in enumerate(by_stage(figures).items()):
             hours, costs = [p["hours"] for p in points], [p[key] for p in points]
             fixed, slope, _ = fit(hours, costs)
-            color = f"C{number}"
+            color = palette[number]
             axes.plot(hours, costs, "osv^D<>pX*hP"[number], color=color, label=name, markersize=4)
             axes.plot(hours, [fixed + slope * h for h in hours], color=color, linewidth=0.8)
         axes.set(xlabel="hours of speech", ylabel=label, xscale="log", yscale="log")

@@ -11,7 +11,7 @@ typedef struct {
     int32_t slot; /* which arc it came over, from 1 on; 0 for none */
 } Best;
 
-/* The best that comes over an arc into a state. Without branches: which arc is best is hard to foretell. */
+/* The best that comes over an arc into a state. */
 static inline Best enter(const Search *search, const double *alpha, int64_t state) {
     const int64_t first = search->first_arc[state], end = search->first_arc[state + 1];
     Best best = {-INFINITY, 0};
