@@ -14,7 +14,8 @@ from asr_ligru.errors import ConfigError
 
 if TYPE_CHECKING:
     from asr_ligru.config import CorpusConfig
-    from asr_ligru.hmm import manifests, run
+    from asr_ligru.hmm.manifests import Outcome
+    from asr_ligru.hmm.run import Done
     from asr_ligru.hmm.stages import Trained
     from asr_ligru.hmm.train import Progress
 
@@ -176,7 +177,7 @@ def _reading(options: argparse.Namespace) -> Any:
     return ProgressBar("reading", len(read_manifest(options.manifest)), enabled=not options.quiet, leave=False)
 
 
-def _report_adapted(done: manifests.Done, out: Path) -> int:
+def _report_adapted(done: Outcome, out: Path) -> int:
     """Print how speakers were adapted and what was left out; return 1 if something was."""
     estimate = done.estimate
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(estimate.kinds).most_common())
@@ -185,7 +186,7 @@ def _report_adapted(done: manifests.Done, out: Path) -> int:
     return _report(done, out)
 
 
-def _report(done: run.Done | manifests.Done, out: Path) -> int:
+def _report(done: Done | Outcome, out: Path) -> int:
     """Print what was left out; return 1 if something was."""
     from asr_ligru.hmm.vocabulary import render_missing
     from asr_ligru.safety import printable

@@ -28,12 +28,8 @@ from asr_ligru.typing import BadUtterance, Utterance
 _HOURS_AT_ONCE = 2.0  # of speech, whole speakers: some 400 MB of features
 
 
-def _nothing() -> None:
-    return None
-
-
 @dataclass(frozen=True, eq=False)
-class Done:
+class Outcome:
     """What was done with a manifest.
 
     Attributes:
@@ -71,8 +67,8 @@ def align_known(
 
 
 def align_manifest(
-    model: Path, manifest: Path, out: Path, corpus: CorpusConfig, tick: Callable[[], object] = _nothing
-) -> Done:
+    model: Path, manifest: Path, out: Path, corpus: CorpusConfig, tick: Callable[[], object] = lambda: None
+) -> Outcome:
     """Align the utterances of a manifest with their texts, adapted to their speakers.
 
     Writes ``words.ctm``, ``phones.ctm``, a TextGrid for each utterance and ``bad_utterances.jsonl`` into ``out``.
@@ -95,7 +91,7 @@ def align_manifest(
     refuse_none(estimates, utterances, bad)
     _write_times(out, [found[u.utt_id] for u in utterances if u.utt_id in found])
     write_bad_utterances(out / BAD, bad)
-    return Done(len(found), fmllr.join(estimates), system.vocabulary.missing(utterances), bad)
+    return Outcome(len(found), fmllr.join(estimates), system.vocabulary.missing(utterances), bad)
 
 
 def _write_times(out: Path, aligned: Sequence[Timed]) -> None:
@@ -116,8 +112,8 @@ def apply_manifest(
     corpus: CorpusConfig,
     *,
     with_text: bool = False,
-    tick: Callable[[], object] = _nothing,
-) -> Done:
+    tick: Callable[[], object] = lambda: None,
+) -> Outcome:
     """Write the adapted features of a manifest's utterances as ``feats.ark`` and ``.scp``, the transforms as ``trans``.
 
     Args:
@@ -157,7 +153,7 @@ def apply_manifest(
     atomic_write(out / "utt2spk", "".join(f"{utt_id} {name}\n" for utt_id, name in sorted(speaker_of.items())))
     write_bad_utterances(out / BAD, bad)
     missing = system.vocabulary.missing(utterances) if with_text else []
-    return Done(len(speaker_of), fmllr.join(estimates), missing, bad)
+    return Outcome(len(speaker_of), fmllr.join(estimates), missing, bad)
 
 
 def _parts(
@@ -167,7 +163,7 @@ def _parts(
     bad: list[BadUtterance],
     *,
     spoken: bool = True,
-    tick: Callable[[], object] = _nothing,
+    tick: Callable[[], object] = lambda: None,
 ) -> Iterator[Material]:
     """Yield what can be used of some hours at a time; the arguments are those of ``load``."""
     for part in whole_speakers(utterances, _HOURS_AT_ONCE):
