@@ -1,4 +1,4 @@
-"""Batches read ahead by worker processes, which may fail, hang or be killed without leaving anything behind.
+"""Batches read ahead: by a thread, or by processes, which may fail, hang or be killed without leaving anything behind.
 
 Signals are the main process' affair: it stops the workers when it has saved. An error in a worker reaches it as it is;
 torch would make one of its traceback.
@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import fields
 from types import FrameType
@@ -44,6 +45,28 @@ class _Carried(Dataset[Any]):
             return [self._dataset[key] for key in keys]
         except AsrLigruError as error:
             return error
+
+    def batch(self, keys: Sequence[Key]) -> Arrays | AsrLigruError:
+        return _collate(self.__getitems__(keys))
+
+
+class _ByThread(DataLoader[Any]):
+    """Reads in this process: a thread has the next batch ready while the model computes with one.
+
+    The sampler is asked by whoever iterates, because it may talk to the other processes of a run.
+    """
+
+    def __iter__(self) -> Iterator[Arrays | AsrLigruError]:  # type: ignore[override]
+        read = cast(_Carried, self.dataset).batch
+        with ThreadPoolExecutor(1) as reader:
+            reading: Future[Arrays | AsrLigruError] | None = None
+            for keys in self.batch_sampler or []:
+                following = reader.submit(read, keys)
+                if reading is not None:
+                    yield reading.result()
+                reading = following
+            if reading is not None:
+                yield reading.result()
 
 
 def _collate(examples: list[Example] | AsrLigruError) -> Arrays | AsrLigruError:
@@ -81,15 +104,17 @@ def loader(dataset: SpeechDataset, batches: Sampler[list[Key]], num_workers: int
     Args:
         dataset: the utterances.
         batches: which of them, batch by batch.
-        num_workers: processes; 0 reads in this one.
+        num_workers: processes; 0 reads in a thread of this one.
         timeout_s: how long a batch of theirs is waited for; 0 for ever.
     """
+    if not num_workers:
+        return _ByThread(_Carried(dataset), batch_sampler=batches)
     return DataLoader(
         _Carried(dataset),
         batch_sampler=batches,
         collate_fn=_collate,
         num_workers=num_workers,
-        timeout=timeout_s if num_workers else 0,
+        timeout=timeout_s,
         worker_init_fn=_begin,
         # A generator of its own: each start of a loader draws from it, and a resumed epoch starts once more.
         generator=torch.Generator(),
@@ -145,7 +170,7 @@ def first(batches: Loader) -> Batch:
     """Return the first batch of a loader, read in this process."""
     keys: list[Key] = next(iter(batches.batch_sampler or []))
     carried = cast(_Carried, batches.dataset)
-    return next(received([_collate(carried.__getitems__(keys))]))
+    return next(received([carried.batch(keys)]))
 
 
 @contextmanager

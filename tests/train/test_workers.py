@@ -1,4 +1,4 @@
-"""Processes that read data: their errors arrive as they are, and none is left when one dies, hangs or is not needed."""
+"""What reads data ahead: its errors arrive as they are, and nothing is left when it dies, hangs or is not needed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
@@ -61,6 +62,37 @@ def test_received_error_of_a_worker_is_raised_as_it_was(num_workers: int) -> Non
         read_all(loader(fail, num_workers=num_workers))
     assert (caught.value.what, caught.value.where, caught.value.fix) == ("the file is gone", "u3.wav", "restore it")
     assert multiprocessing.active_children() == []
+
+
+def test_received_without_workers_the_next_batch_is_read_meanwhile() -> None:
+    read = [threading.Event() for _ in range(6)]
+    batches = workers.received(loader(lambda index: read[index].set(), num_workers=0))
+    for index, batch in enumerate(batches):
+        assert batch.utt_ids == (f"u{index}",)
+        assert all(event.wait(60) for event in read[: index + 2])  # while this batch is in use
+        assert not any(event.is_set() for event in read[index + 2 :])  # what is held does not grow
+
+
+def test_received_without_workers_batches_are_named_by_the_caller() -> None:
+    class Sampler(EpochBatches):
+        def __iter__(self) -> Iterator[list[Key]]:
+            for keys in super().__iter__():
+                named.append(threading.current_thread())
+                yield keys
+
+    named: list[threading.Thread] = []
+    batches = Sampler(BatchPlan(3, 1), [3] * 6)
+    assert read_all(workers.loader(Reader(), batches, 0, 0)) == [f"u{i}" for i in range(6)]
+    assert named == [threading.current_thread()] * 6
+
+
+def test_received_without_workers_leaves_no_thread_when_abandoned() -> None:
+    before = threading.active_count()
+    batches = workers.received(loader(num_workers=0))
+    assert next(batches).utt_ids == ("u0",)
+    assert threading.active_count() == before + 1
+    batches.close()  # type: ignore[attr-defined]  # as the end of a frame does
+    assert threading.active_count() == before
 
 
 def die(index: int) -> None:
