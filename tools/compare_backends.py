@@ -15,7 +15,9 @@ import contextlib
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,21 +71,25 @@ class Measured(AsrBrain):
 
 def first_steps(config: Config, corpus: Corpus, backend: str, wanted: int) -> Steps:
     """Train from the recipe's seed with ``backend``."""
-    config = replace(config, cell=replace(config.cell, backend=backend))
+    steps = Steps(wanted)
+    train(partial(Measured, steps), replace(config, cell=replace(config.cell, backend=backend)), corpus)
+    return steps
+
+
+def train(brain: Callable[..., AsrBrain], config: Config, corpus: Corpus) -> None:
+    """Train from the recipe's seed until a ``brain`` has ``Enough``."""
     torch.manual_seed(config.seed)
     model = build_model(config, corpus.source.frontend.size, corpus.tokenizer.vocab_size)
-    steps, state = Steps(wanted), RunState()
     with tempfile.TemporaryDirectory() as folder, ProgressBar("", 1, enabled=False) as bar:
         where = {"device": "cpu", "run_dir": Path(folder), "save": lambda: None, "stop": StopRequest(), "bar": bar}
         with contextlib.suppress(Enough):
-            Measured(steps, config, model, corpus, state, **where).run()
-    return steps
+            brain(config, model, corpus, RunState(), **where).run()
 
 
 def load(config: Config) -> Corpus:
     return load_corpus(
         config,
-        Path(config.corpus.dir) / "features",
+        Path(config.corpus.dir) / "features" if config.features.cache else None,
         StackFrames(config.model.stack_frames).output_length,
         lambda label, total: ProgressBar(label, total, enabled=False),
         [],

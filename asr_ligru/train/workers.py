@@ -46,9 +46,6 @@ class _Carried(Dataset[Any]):
         except AsrLigruError as error:
             return error
 
-    def batch(self, keys: Sequence[Key]) -> Arrays | AsrLigruError:
-        return _collate(self.__getitems__(keys))
-
 
 class _ByThread(DataLoader[Any]):
     """Reads in this process: a thread has the next batch ready while the model computes with one.
@@ -57,16 +54,18 @@ class _ByThread(DataLoader[Any]):
     """
 
     def __iter__(self) -> Iterator[Arrays | AsrLigruError]:  # type: ignore[override]
-        read = cast(_Carried, self.dataset).batch
         with ThreadPoolExecutor(1) as reader:
             reading: Future[Arrays | AsrLigruError] | None = None
             for keys in self.batch_sampler or []:
-                following = reader.submit(read, keys)
+                following = reader.submit(self._read, keys)
                 if reading is not None:
                     yield reading.result()
                 reading = following
             if reading is not None:
                 yield reading.result()
+
+    def _read(self, keys: Sequence[Key]) -> Arrays | AsrLigruError:
+        return _collate(cast(_Carried, self.dataset).__getitems__(keys))
 
 
 def _collate(examples: list[Example] | AsrLigruError) -> Arrays | AsrLigruError:
@@ -107,14 +106,13 @@ def loader(dataset: SpeechDataset, batches: Sampler[list[Key]], num_workers: int
         num_workers: processes; 0 reads in a thread of this one.
         timeout_s: how long a batch of theirs is waited for; 0 for ever.
     """
-    if not num_workers:
-        return _ByThread(_Carried(dataset), batch_sampler=batches)
-    return DataLoader(
+    kind = DataLoader if num_workers else _ByThread
+    return kind(
         _Carried(dataset),
         batch_sampler=batches,
         collate_fn=_collate,
         num_workers=num_workers,
-        timeout=timeout_s,
+        timeout=timeout_s if num_workers else 0,
         worker_init_fn=_begin,
         # A generator of its own: each start of a loader draws from it, and a resumed epoch starts once more.
         generator=torch.Generator(),
@@ -170,7 +168,7 @@ def first(batches: Loader) -> Batch:
     """Return the first batch of a loader, read in this process."""
     keys: list[Key] = next(iter(batches.batch_sampler or []))
     carried = cast(_Carried, batches.dataset)
-    return next(received([carried.batch(keys)]))
+    return next(received([_collate(carried.__getitems__(keys))]))
 
 
 @contextmanager
