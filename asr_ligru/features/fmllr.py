@@ -130,7 +130,8 @@ def estimate(
     start = identity(stats.dim, len(stats.table)).to(stats.table.device) if init is None else init.double()
     if kind == "none":
         nothing = torch.zeros_like(stats.beta)
-        return Estimate(start, nothing, stats.beta, len(start) * ("none",), len(start) * ("",))
+        count = stats.beta.clone()  # a view would keep all statistics for as long as the estimate is kept
+        return Estimate(start, nothing, count, len(start) * ("none",), len(start) * ("",))
     if kind not in _UPDATES:
         raise ConfigError(f"fMLLR kind: expected one of {', '.join(_UPDATES)} or none, got {kind!r}")
     parts = []

@@ -48,6 +48,12 @@ def test_adapt_limits_can_be_moved(basis: FmllrBasis) -> None:
     assert found.kinds == ("basis", "full", "full")
 
 
+def test_adapt_keeps_nothing_of_the_statistics(basis: FmllrBasis) -> None:
+    found = adapt(batch(10, 100, 2500), basis)
+    for kept in (found.transforms, found.improvement, found.count):
+        assert kept.untyped_storage().nbytes() == kept.nbytes  # else all of what it is a view of stays in memory
+
+
 def test_adapt_constant_feature_gets_an_offset_and_a_reason(basis: FmllrBasis) -> None:
     feats, post = frames(2500, 1)
     feats[:, 2] = 5.0
