@@ -1,10 +1,11 @@
-"""Measure how much faster two processes train than one, each of one thread.
+"""Measure how much faster two processes train than one, each computing with one thread on a core of its own.
 
-    python -m tools.bench_ranks [--turns 40] [--updates 5] [--ranks 2] [-- recipe=an4_ctc_ligru]
+    python -m tools.bench_ranks [--turns 40] [--updates 5] [--ranks 2] [--free] [-- recipe=an4_ctc_ligru]
 
 Both make the same updates with the same batches, and take turns of some updates, a second or two: one waits while
 the other works. The first update of a turn is not counted, nor are the first two turns, in which caches fill. The
-machine must have as many idle cores as there are processes.
+machine must have as many idle cores as there are processes. With ``--free`` the one process may use them all: it
+computes on one, but its batches are read on another.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from contextlib import contextmanager
 from torch import Tensor
 
 from asr_ligru.cli import main as asr_ligru
-from asr_ligru.data.dataset import Batch
 from asr_ligru.train.brain import AsrBrain
+from asr_ligru.typing import Batch
 
 FILLING = 2  # turns that are not counted
 TOOK = "turn took "
@@ -36,20 +37,22 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=40)
     parser.add_argument("--updates", type=int, default=5, help="that are timed in each turn")
     parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--free", action="store_true", help="do not bind the one process to a core")
     parser.add_argument("--exp-dir", help=argparse.SUPPRESS)  # of one of the two
     parser.add_argument("overrides", nargs="*", default=["recipe=an4_ctc_ligru"], metavar="KEY=VALUE")
     options = parser.parse_args()
     if options.exp_dir:
         train_in_turns(options.exp_dir, options.updates, options.overrides)
     else:
-        compare(options.ranks, options.turns, options.updates, options.overrides)
+        core = None if options.free else min(os.sched_getaffinity(0))
+        compare(options.ranks, options.turns, options.updates, options.overrides, core)
 
 
-def compare(several: int, turns: int, updates: int, overrides: Sequence[str]) -> None:
+def compare(several: int, turns: int, updates: int, overrides: Sequence[str], core: int | None) -> None:
     """Let one process and ``several`` take turns, and print what each turn took."""
     with tempfile.TemporaryDirectory(prefix="bench-ranks-") as folder:
         numbers = (1, several)
-        with running(numbers, folder, updates, overrides) as pipes:
+        with running(numbers, folder, updates, overrides, core) as pipes:
             times = [[next(pipes[number]) for number in numbers] for _ in range(FILLING + turns)][FILLING:]
     for number, found in zip(numbers, zip(*times, strict=True), strict=True):
         low, middle, high = (1000 * f(found) / updates for f in (min, statistics.median, max))
@@ -62,9 +65,12 @@ def compare(several: int, turns: int, updates: int, overrides: Sequence[str]) ->
 
 @contextmanager
 def running(
-    numbers: Sequence[int], folder: str, updates: int, overrides: Sequence[str]
+    numbers: Sequence[int], folder: str, updates: int, overrides: Sequence[str], core: int | None
 ) -> Iterator[dict[int, Iterator[float]]]:
-    """Start a run by each number of processes, and give what lets it take turns and returns the seconds of each."""
+    """Start a run by each number of processes, and give what lets it take turns and returns the seconds of each.
+
+    One process is bound to ``core``; several bind themselves.
+    """
     runs: dict[int, subprocess.Popen[str]] = {}
     try:
         for number in numbers:
@@ -77,6 +83,8 @@ def running(
                 encoding="utf-8",
                 start_new_session=True,
             )
+            if number == 1 and core is not None:
+                os.sched_setaffinity(runs[number].pid, {core})
         yield {number: turns_of(run) for number, run in runs.items()}
     finally:
         for run in runs.values():
